@@ -24,9 +24,7 @@ class TallystickError(Exception):
     hint      what to do next, one sentence
     """
 
-    def __init__(
-        self, code: str, message: str, *, expected: object = None, got: object = None, hint: str = ""
-    ) -> None:
+    def __init__(self, code: str, message: str, *, expected: object = None, got: object = None, hint: str = "") -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
