@@ -16,7 +16,7 @@ import rfc8785
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import CANONICAL_BYTES_MAX, CANONICAL_DEPTH_MAX, SAFE_INTEGER_MAX
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
 
 def encode(value: object) -> bytes:

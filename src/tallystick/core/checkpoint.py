@@ -17,7 +17,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import NOTE_NAME_BYTES_MAX, TREE_SIZE_MAX
 from tallystick.core.note import SignedNote, VerifierKey, sign_note
 
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}\Z", re.ASCII)
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
