@@ -1,0 +1,93 @@
+"""EIP-712: typed data that a contract can read, signed with secp256k1.
+
+Signatures are 65 bytes r ‖ s ‖ v with v 27 or 28 and s in the lower half of the order, as OpenZeppelin and our
+contracts demand; anything else has a second spelling and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coincurve import PrivateKey, PublicKey
+from eth_abi.abi import encode as abi_encode
+from eth_abi.exceptions import EncodingError
+
+from tallystick.core.digest import keccak
+from tallystick.core.errors import InvalidInput, VerificationFailed
+from tallystick.core.ids import address_of_public_key, parse_address
+
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+_DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+_STRUCT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\((.+)\)\Z")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where a signature is valid: one contract on one chain."""
+
+    name: str
+    version: str
+    chain_id: int
+    verifying_contract: str
+
+    def separator(self) -> bytes:
+        """Return the domain separator."""
+        values = (self.name, self.version, self.chain_id, parse_address(self.verifying_contract))
+        return struct_hash(_DOMAIN_TYPE, values)
+
+
+def struct_hash(struct_type: str, values: Sequence[object]) -> bytes:
+    """Return hashStruct of a flat struct.
+
+    struct_type  `Name(type member,…)` with atomic types, `string` and `bytes`; no nested structs or arrays
+    values       one per member, in order
+    raises       InvalidInput "eip712.type" or "eip712.value"
+    source       EIP-712, definition of hashStruct
+    """
+    match = _STRUCT.match(struct_type)
+    if match is None:
+        raise InvalidInput("eip712.type", "not a struct type", expected="Name(type member,…)", got=struct_type[:120])
+    kinds = [member.split(" ")[0] for member in match[1].split(",")]
+    if len(kinds) != len(values):
+        raise InvalidInput("eip712.value", "wrong number of members", expected=len(kinds), got=len(values))
+    words: list[object] = [keccak(struct_type.encode())]
+    types = ["bytes32"]
+    for kind, value in zip(kinds, values, strict=True):
+        if kind in ("string", "bytes"):
+            kind, value = "bytes32", keccak(value.encode() if isinstance(value, str) else bytes(value))  # type: ignore[call-overload]
+        types.append(kind)
+        words.append(value)
+    try:
+        return keccak(abi_encode(types, words))
+    except (EncodingError, TypeError, ValueError) as error:
+        raise InvalidInput("eip712.value", "a member does not fit its type", got=str(error)[:120]) from None
+
+
+def typed_digest(domain: Domain, struct_type: str, values: Sequence[object]) -> bytes:
+    """Return the 32 bytes that are signed for this struct in this domain."""
+    return keccak(b"\x19\x01" + domain.separator() + struct_hash(struct_type, values))
+
+
+def sign_digest(secret: bytes, digest: bytes) -> bytes:
+    """Return the 65-byte signature of `digest` by the secp256k1 key `secret` (RFC 6979, low s)."""
+    signature: bytes = PrivateKey(secret).sign_recoverable(digest, hasher=None)
+    return signature[:64] + bytes([27 + signature[64]])
+
+
+def recover(digest: bytes, signature: bytes) -> str:
+    """Return the checksum address whose key signed `digest`.
+
+    raises  VerificationFailed "eip712.signature" unless the signature is 65 bytes, v is 27 or 28 and s is low
+    """
+    if len(signature) != 65 or signature[64] not in (27, 28):
+        raise VerificationFailed("eip712.signature", "signature is not 65 bytes r, s, v with v 27 or 28")
+    if not 0 < int.from_bytes(signature[32:64], "big") <= SECP256K1_ORDER // 2:
+        raise VerificationFailed("eip712.signature", "s lies in the upper half: a second spelling of a signature")
+    try:
+        public = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
+    except Exception as error:  # noqa: BLE001  coincurve raises bare Exception for points off the curve
+        raise VerificationFailed("eip712.signature", "signature belongs to no key", got=str(error)[:80]) from None
+    return address_of_public_key(public.format(compressed=False)[1:])
