@@ -1,0 +1,99 @@
+"""What commands print: one result, as text for people or as one JSON object for programs; progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tallystick.core.checks import Report
+from tallystick.core.errors import TallystickError
+
+Advance = Callable[[int], None]
+
+
+@dataclass
+class Output:
+    """Where a command's result goes. With `json` the standard output holds exactly one JSON object and nothing else."""
+
+    json: bool = False
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    errors: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+
+    def result(self, value: Mapping[str, object], text: str | Table | Sequence[str | Table] | None = None) -> None:
+        """Print the command's result: `value` as JSON, or `text`, or the members of `value` one a line."""
+        if self.json:
+            sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE).decode())
+            return
+        if text is None:
+            width = max((len(key) for key in value), default=0)
+            text = [f"{key.ljust(width)}  {item}" for key, item in value.items()]
+        for part in [text] if isinstance(text, str | Table) else text:
+            self.console.print(part, markup=False) if isinstance(part, str) else self.console.print(part)
+
+    def note(self, message: str) -> None:
+        """Say something on the side: to standard error, and not at all with `json`."""
+        if not self.json:
+            self.errors.print(message, markup=False, style="dim")
+
+    def report(self, report: Report, value: Mapping[str, object], verbose: bool = False) -> None:
+        """Print what a verification found: every failed check whole, the others as a count or, verbosely, a line."""
+        if self.json:
+            checks = [check.to_dict() for check in report.checks]
+            self.result({**value, "checks_passed": report.passed, "checks_total": report.total, "checks": checks})
+            return
+        for number, check in enumerate(report.checks, 1):
+            if verbose or not check.ok:
+                self._print_check(number, check.ok, check.name, check.detail)
+            if not check.ok and (check.expected or check.got):
+                self.console.print(f"        expected {check.expected}\n        got      {check.got}", markup=False)
+        style = "bold green" if report.ok else "bold red"
+        self.console.print(f"{report.passed} of {report.total} checks passed", style=style)
+
+    def _print_check(self, number: int, ok: bool, name: str, detail: str) -> None:
+        mark, style = ("✓", "green") if ok else ("✗", "red")
+        line = f"{mark} {number:>4}  {name}" + (f": {detail}" if detail else "")
+        self.console.print(line, markup=False, style=style)
+
+    def failure(self, error: TallystickError) -> None:
+        """Print an error: what was expected, what came, what to do next."""
+        if self.json:
+            sys.stdout.write(orjson.dumps(error.to_dict(), option=orjson.OPT_APPEND_NEWLINE).decode())
+            return
+        self.errors.print(f"error: {error}", markup=False, style="red")
+        if error.hint:
+            self.errors.print(f"hint:  {error.hint}", markup=False)
+        self.errors.print(f"code:  {error.code}", markup=False, style="dim")
+
+    @contextmanager
+    def progress(self, label: str, total: int | None = None) -> Iterator[Advance]:
+        """Show a bar on standard error while the block runs; the block calls what it is given with steps done."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.errors, disable=self.json or not self.errors.is_terminal) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Return when `yes` was given or a person agrees; otherwise end the command with nothing done."""
+        if yes:
+            return
+        if self.json or not sys.stdin.isatty():
+            raise click.UsageError(f"{question} Say so with --yes.")
+        click.confirm(question, abort=True, err=True)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a plain table for people."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
