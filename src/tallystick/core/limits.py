@@ -32,3 +32,47 @@ PARENTS_MAX: Final = 8  # the contract's loop bound
 # --- statements
 SUBJECTS_MAX: Final = 1_024  # in-toto subjects of one statement
 SIGNATURES_MAX: Final = 16  # DSSE signatures of one envelope
+
+# --- store
+CONFIG_BYTES_MAX: Final = 64 * 2**10  # config.toml; a few hundred bytes in practice
+WALK_DEPTH_MAX: Final = 64  # folders within folders of a model; deeper is a loop or an attack on recursion
+LOCK_POLL_S: Final = 0.02  # flock has no timeout; twenty milliseconds are not felt and cost nothing
+LOCK_HOLDER_BYTES_MAX: Final = 256  # the note in a lock file that names its holder
+KEYSTORE_BYTES_MAX: Final = 16 * 2**10  # a v3 keystore is about 600 bytes
+KEYS_MAX: Final = 1_000  # keys of one workspace; each is a file that listing opens
+SCRYPT_N: Final = 2**18  # Web3 Secret Storage's standard work: 256 MiB and about a second
+SCRYPT_N_DEVELOPMENT: Final = 2**12  # the passphrase is public, so work would protect nothing
+SCRYPT_BYTES_MAX: Final = 2**30  # 128 * n * r of a foreign keystore; more is an attack on memory
+SCRYPT_PARALLEL_MAX: Final = 16  # p multiplies the time; geth's light setting is 6
+PBKDF2_ROUNDS_MAX: Final = 10_000_000  # some ten seconds; published keystores use 262,144 to 1,000,000
+PASSPHRASE_BYTES_MAX: Final = 4_096  # a passphrase file larger than this is the wrong file
+BLOB_BYTES_MAX: Final = 64 * 2**30  # one artifact, streamed; the largest published weight shards are below 50 GiB
+BLOB_CHUNK_BYTES: Final = 2**20  # read at a time when streaming; memory stays flat
+NAMED_BYTES_MAX: Final = 2**28  # a named file is held in memory; a full entry bundle is at most 16 MiB
+BLOB_CONNECT_S: Final = 10.0  # to reach a blob server before calling it unavailable
+BLOB_READ_S: Final = 60.0  # between two pieces of one answer
+
+# --- nodes
+RPC_ANSWER_BYTES_MAX: Final = 64 * 2**20  # one JSON-RPC answer; a full page of logs is about 10 MiB
+RPC_TIMEOUT_S: Final = 30.0  # one request, connect to last byte; geth gives up on eth_call after 5 s, proxies after 30
+RPC_CONNECT_TIMEOUT_S: Final = 5.0  # a node that does not accept in 5 s is down
+RPC_TRIES_MAX: Final = 4  # one idempotent read: 0.1 + 0.2 + 0.4 s of patience covers a restarting proxy
+RPC_BACKOFF_S: Final = 0.1  # before the first repeat, doubled each time
+RPC_BATCH_MAX: Final = 100  # requests in one batch; the smallest documented limit of public nodes
+LOG_RANGE_BLOCKS_MAX: Final = 10_000  # blocks asked for at once in eth_getLogs; nodes that allow less say so and we halve
+LOGS_MAX: Final = 1_000_000  # logs returned by one call: about 1 GiB of Python objects, more must be read in ranges
+REASON_CHARS_MAX: Final = 256  # of a revert reason; ours are under 40, a stranger's must not flood a terminal
+EXTRA_DATA_BYTES_MAX: Final = 1_024  # header extraData; 32 on Ethereum, clique networks put their signers there
+TRIE_NODES_MAX: Final = 65  # nodes on one Merkle-Patricia path: 64 nibbles of a Keccak key, and the leaf
+RPC_CONNECTIONS_MAX: Final = 8  # kept open to one node; more threads than this open and close their own
+
+# --- embedded ledger
+LEDGER_BLOCK_GAS: Final = 1_000_000_000  # gas limit of a block: a group commit of 1,000 transactions stays under the target
+LEDGER_TX_GAS_MAX: Final = 30_000_000  # gas one transaction may ask for; some 30 s of Python at worst, while others wait
+LEDGER_CALL_GAS_MAX: Final = 50_000_000  # gas of one eth_call or estimate, as geth's --rpc.gascap
+LEDGER_BLOCK_TXS_MAX: Final = 1_000  # transactions committed together; more adds latency, no throughput
+LEDGER_TX_BYTES_MAX: Final = 128 * 2**10  # one raw transaction, as in geth's pool
+LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a full block takes about a second
+LEDGER_NODE_CACHE: Final = 32_768  # decoded trie nodes kept, some 40 MB
+LEDGER_BLOCK_CACHE: Final = 1_024  # verified headers kept
+LEDGER_ACCOUNT_CACHE: Final = 50_000  # accounts the writer keeps between blocks before it starts afresh
