@@ -91,6 +91,8 @@ def unbase64(value: object, what: str, longest: int) -> bytes:
         data = None
     if data is None or base64.b64encode(data).decode() != found:
         raise InvalidInput("document.base64", f"{what} is not canonical base64", got=ascii(found)[:80])
+    if len(data) > longest:  # the bound on the text above is rounded up to whole groups of four
+        raise InvalidInput("document.length", f"{what} is too long", expected=f"≤ {longest}", got=len(data))
     return data
 
 

@@ -21,7 +21,8 @@ from tallystick.core.ids import address_of_public_key, parse_address
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 _DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-_STRUCT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\((.+)\)\Z")
+_STRUCT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\((.+)\)\Z", re.ASCII)
+_MEMBER = re.compile(r"(string|bool|address|u?int[0-9]{1,3}|bytes(?:[0-9]{1,2})?) [A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,38 @@ def struct_hash(struct_type: str, values: Sequence[object]) -> bytes:
     raises       InvalidInput "eip712.type" or "eip712.value"
     source       EIP-712, definition of hashStruct
     """
-    match = _STRUCT.match(struct_type)
-    if match is None:
-        raise InvalidInput("eip712.type", "not a struct type", expected="Name(type member,…)", got=struct_type[:120])
-    kinds = [member.split(" ")[0] for member in match[1].split(",")]
+    kinds = _member_types(struct_type)
     if len(kinds) != len(values):
         raise InvalidInput("eip712.value", "wrong number of members", expected=len(kinds), got=len(values))
-    words: list[object] = [keccak(struct_type.encode())]
-    types = ["bytes32"]
-    for kind, value in zip(kinds, values, strict=True):
-        if kind in ("string", "bytes"):
-            kind, value = "bytes32", keccak(value.encode() if isinstance(value, str) else bytes(value))  # type: ignore[call-overload]
-        types.append(kind)
-        words.append(value)
     try:
+        pairs = [_word(kind, value) for kind, value in zip(kinds, values, strict=True)]
+        types, words = ["bytes32", *(kind for kind, _ in pairs)], [keccak(struct_type.encode()), *(w for _, w in pairs)]
         return keccak(abi_encode(types, words))
     except (EncodingError, TypeError, ValueError) as error:
         raise InvalidInput("eip712.value", "a member does not fit its type", got=str(error)[:120]) from None
+
+
+def _member_types(struct_type: str) -> list[str]:
+    struct = _STRUCT.match(struct_type)
+    found = [_MEMBER.match(member) for member in struct[1].split(",")] if struct else [None]
+    if None in found:
+        raise InvalidInput("eip712.type", "not a flat struct", expected="Name(type member,…)", got=struct_type[:120])
+    return [member[1] for member in found if member]
+
+
+def _word(kind: str, value: object) -> tuple[str, object]:
+    """Return the ABI type and the value that stand for one member; each value has one encoding, never a padded one."""
+    if kind == "address":
+        return kind, parse_address(value)
+    if kind == "string" and isinstance(value, str):
+        return "bytes32", keccak(value.encode("utf-8"))
+    if kind == "bytes" and isinstance(value, bytes):
+        return "bytes32", keccak(value)
+    is_exact = isinstance(value, bytes) and kind == f"bytes{len(value)}"
+    if kind.startswith(("string", "bytes")) and not is_exact:
+        got = f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
+        raise InvalidInput("eip712.value", "a member does not fit its type", expected=kind, got=got)
+    return kind, value
 
 
 def typed_digest(domain: Domain, struct_type: str, values: Sequence[object]) -> bytes:

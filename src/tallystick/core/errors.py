@@ -33,14 +33,15 @@ class TallystickError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        compared = "" if self.expected is None and self.got is None else f": expected {self.expected}, got {self.got}"
-        return f"{self.message}{compared}"
+        named = (("expected", self.expected), ("got", self.got))
+        compared = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+        return f"{self.message}: {compared}" if compared else self.message
 
     def to_dict(self) -> dict[str, str]:
         """Return the error as flat strings, fit for JSON output."""
         fields = {"code": self.code, "message": self.message, "hint": self.hint}
-        if self.expected is not None or self.got is not None:
-            fields |= {"expected": str(self.expected), "got": str(self.got)}
+        compared = {"expected": self.expected, "got": self.got}
+        fields |= {name: str(value) for name, value in compared.items() if value is not None}
         return {"error": type(self).__name__, **fields}
 
 

@@ -177,6 +177,8 @@ def _check_name(name: str) -> None:
 def _check_text(text: str) -> None:
     if not text.endswith("\n") or any(ord(char) < 0x20 and char != "\n" for char in text):
         raise InvalidInput("note.text", "note text must end in a newline and hold no other control characters")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidInput("note.text", "note text holds a lone surrogate, which UTF-8 cannot carry")
 
 
 def _base64(text: str, code: str, what: str) -> bytes:

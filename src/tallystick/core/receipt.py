@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tallystick.core import canonical, documents, merkle
 from tallystick.core.checkpoint import Checkpoint, open_checkpoint
+from tallystick.core.digest import check_digest
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import ENTRY_BYTES_MAX, NOTE_BYTES_MAX, PROOF_NODES_MAX, TREE_SIZE_MAX
 from tallystick.core.note import VerifierKey
@@ -47,10 +48,13 @@ class Receipt:
         merkle.verify_inclusion(self.index, head.size, merkle.leaf_hash(self.entry), self.path, head.root)
 
     def to_bytes(self) -> bytes:
-        """Return our JSON spelling, canonical."""
+        """Return our JSON spelling, canonical.
+
+        raises  InvalidInput "receipt.checkpoint" when the checkpoint is not UTF-8, so no signed note
+        """
         return canonical.encode(
             {
-                "checkpoint": self.checkpoint.decode("utf-8"),
+                "checkpoint": _check_utf8(self.checkpoint).decode("utf-8"),
                 "entry": base64.b64encode(self.entry).decode(),
                 "index": self.index,
                 "kind": RECEIPT_KIND,
@@ -99,5 +103,14 @@ class Receipt:
         index = _INDEX.match(rest[0]) if rest else None
         if index is None or len(rest) - 1 > PROOF_NODES_MAX:
             raise InvalidInput("receipt.proof", "proof has no index or too many nodes", expected="index <n>")
-        path = tuple(documents.unbase64(line, "path node", 32) for line in rest[1:])
-        return cls(entry, int(index[1]), path, checkpoint)
+        path = tuple(check_digest(documents.unbase64(line, "path node", 32), "path node") for line in rest[1:])
+        found = documents.integer(int(index[1]), "index", 0, TREE_SIZE_MAX)
+        return cls(entry, found, path, _check_utf8(checkpoint))
+
+
+def _check_utf8(checkpoint: bytes) -> bytes:
+    try:
+        checkpoint.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("receipt.checkpoint", "checkpoint is not UTF-8") from None
+    return checkpoint

@@ -71,7 +71,9 @@ class Statement:
             canonical.parse(data, "statement"), "statement", ("_type", "subject", "predicateType", "predicate")
         )
         if found["_type"] != STATEMENT_TYPE:
-            raise InvalidInput("statement.type", "not a v1 statement", expected=STATEMENT_TYPE, got=str(found["_type"]))
+            raise InvalidInput(
+                "statement.type", "not a v1 statement", expected=STATEMENT_TYPE, got=str(found["_type"])[:80]
+            )
         subjects = tuple(_read_subject(item) for item in documents.listed(found["subject"], "subject", SUBJECTS_MAX))
         predicate = documents.typed(found["predicate"], dict, "predicate")
         return cls(subjects, documents.text(found["predicateType"], "predicateType"), predicate)
