@@ -48,8 +48,6 @@ class Log:
 class Caller(Protocol):
     """What a binding needs in order to read: `Node` is one."""
 
-    def call(
-        self, to: str, data: bytes, *, at: BlockId = "latest", sender: str | None = None, value: int = 0
-    ) -> bytes:
+    def call(self, to: str, data: bytes, *, at: BlockId = "latest", sender: str | None = None, value: int = 0) -> bytes:
         """Return what the contract at `to` answers to `data`."""
         ...
