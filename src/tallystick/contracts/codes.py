@@ -1,0 +1,23 @@
+"""The numbers that `ModelRegistry` uses, by name. The contract is the source; tests hold the two together."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Kind(IntFlag):
+    """What changed between a version and its first parent."""
+
+    DATA = 1
+    PARAMETERS = 2
+    ARCHITECTURE = 4
+    CODE = 8
+    METADATA = 16
+
+
+class Status(IntEnum):
+    """What the owner says of a version; zero is no status, so that nothing missing reads as good."""
+
+    ACTIVE = 1
+    DEPRECATED = 2
+    REVOKED = 3
