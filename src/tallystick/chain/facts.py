@@ -22,6 +22,7 @@ from tallystick.chain.wire import (
     read_list,
     read_object,
     read_quantity,
+    write_data,
 )
 from tallystick.core.limits import EXTRA_DATA_BYTES_MAX
 
@@ -189,6 +190,37 @@ class TxReceipt:
             if place != own:
                 raise bad_answer(f"{what}.logs[{i}]", "a log of this transaction", "one of another")
         return receipt
+
+    def to_rpc(self) -> dict[str, object]:
+        """Return the receipt in the letters that `read` reads."""
+        place = {
+            "transactionHash": write_data(self.transaction_hash),
+            "transactionIndex": hex(self.transaction_index),
+            "blockHash": write_data(self.block_hash),
+            "blockNumber": hex(self.block_number),
+        }
+        return {
+            **place,
+            "from": self.sender,
+            "to": self.to,
+            "contractAddress": self.contract_address,
+            "status": hex(self.succeeded),
+            "type": hex(self.type),
+            "gasUsed": hex(self.gas_used),
+            "cumulativeGasUsed": hex(self.cumulative_gas_used),
+            "effectiveGasPrice": hex(self.effective_gas_price),
+            "logsBloom": write_data(self.logs_bloom),
+            "logs": [
+                {
+                    **place,
+                    "address": log.address,
+                    "topics": [write_data(topic) for topic in log.topics],
+                    "data": write_data(log.data),
+                    "logIndex": hex(log.log_index),
+                }
+                for log in self.logs
+            ],
+        }
 
 
 @dataclass(frozen=True)

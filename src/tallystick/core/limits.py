@@ -76,3 +76,33 @@ LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a
 LEDGER_NODE_CACHE: Final = 32_768  # decoded trie nodes kept, some 40 MB
 LEDGER_BLOCK_CACHE: Final = 1_024  # verified headers kept
 LEDGER_ACCOUNT_CACHE: Final = 50_000  # accounts the writer keeps between blocks before it starts afresh
+
+# --- inference log
+LOG_BATCH_ENTRIES_MAX: Final = 4_096  # entries per frame and fdatasync; more only adds latency
+LOG_BATCH_BYTES_MAX: Final = 8 * 2**20  # entry bytes per frame; memory of a batch, and the most a torn write can leave
+LOG_LINGER_S: Final = 0.002  # how long a busy log waits for a batch to fill
+LOG_QUEUE_BATCHES_MAX: Final = 16  # sealed batches waiting for the disk; beyond it producers are told to slow down
+LOG_SEGMENT_BYTES: Final = 64 * 2**20  # a WAL file; the unconfirmed tail of one is copied after a crash, in 0.1 s
+LOG_WATERMARK_ENTRIES: Final = 2**18  # entries between two watermarks; replaying so many takes under a second
+LOG_RETRY_S: Final = 1.0  # after a full disk, how long before the next attempt
+LOG_RESERVE_BYTES: Final = 2**20  # given up when the disk is full so that the checkpoint journal still fits
+LOG_CLOCK_STEP_MS: Final = 1  # least advance of a log's record clock when the wall clock stands still or goes back
+LOG_TILE_CACHE: Final = 512  # expanded tiles a reader keeps, 16 KiB each
+LOG_OPEN_SEGMENTS_MAX: Final = 64  # WAL files a reader keeps open
+LOG_FAULTS_MAX: Final = 100  # faults an audit names before it stops counting
+
+# --- outbox
+FEE_CAP_WEI_MAX: Final = 500 * 10**9  # wei per gas; Ethereum exceeded 500 gwei on a handful of days in ten years
+FEE_TIP_WEI_MAX: Final = 50 * 10**9  # wei per gas; a tip above this buys nothing but regret
+GAS_MARGIN_PERCENT: Final = 20  # over the estimate; state may shift between the estimate and the block
+OUTBOX_KEY_CHARS_MAX: Final = 200  # an idempotency key is a sentence, not a document
+OUTBOX_IN_FLIGHT_MAX: Final = 1_000  # signed and not final rows of one sender; pools drop what is far ahead of the nonce
+OUTBOX_ATTEMPTS_MAX: Final = 64  # bumps of one row; twenty multiply the first price by ten
+OUTBOX_BUMP_AFTER_S: Final = 90.0  # unmined at the head of the line: seven Ethereum slots
+OUTBOX_REBROADCAST_AFTER_S: Final = 30.0  # a pool may drop what it once took; the same bytes cost nothing
+OUTBOX_FINAL_DEPTH: Final = 64  # blocks, where a node has no "finalized" tag: two epochs of Ethereum
+OUTBOX_POLL_S_MIN: Final = 0.02  # first pause of a wait; an instant chain needs none
+OUTBOX_POLL_S_MAX: Final = 2.0  # later pauses; a sixth of an Ethereum slot
+OUTBOX_LOCK_WAIT_S: Final = 30.0  # for another worker's pass, which is bounded by its node's timeout
+OUTBOX_WAIT_S: Final = 300.0  # for a transaction to be mined, unless the caller says otherwise
+SQLITE_BUSY_S: Final = 30.0  # for another process's write; ours take milliseconds
