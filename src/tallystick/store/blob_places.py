@@ -100,15 +100,21 @@ class Remote:
 
     def exists(self, name: str) -> bool:
         """Ask the driver whether there is something under `name`."""
+        # strict: without it the HTTP driver takes a dead server for an absent file
+        options = {"strict": True} if self._read_only else {}
         with self._translated(name):
-            return bool(self._files.exists(self._at(name)))
+            try:
+                return bool(self._files.exists(self._at(name), **options))
+            except FileNotFoundError:
+                return False
 
     @contextmanager
     def open(self, name: str) -> Iterator[Iterator[bytes]]:
         """Lend the answer in pieces as they arrive."""
         with self._translated(name):
-            # block_size 0: one plain request in order, also from servers that know neither sizes nor ranges
-            options = {"block_size": 0} if self._read_only else {}
+            # block_size 0: one plain request, also to servers that know neither sizes nor ranges; any size: no HEAD
+            # before it, whose every failure the driver would take for an absent file
+            options = {"block_size": 0, "size": 1} if self._read_only else {}
             file = self._files.open(self._at(name), "rb", **options)
         try:
             yield self._pieces(file, name)

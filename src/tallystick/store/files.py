@@ -22,6 +22,7 @@ from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavai
 from tallystick.core.limits import MANIFEST_FILES_MAX, WALK_DEPTH_MAX
 from tallystick.core.names import check_name, sort_key
 
+_LINK = {errno.ELOOP, errno.EMLINK}  # what O_NOFOLLOW answers: Linux and macOS, FreeBSD
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -101,8 +102,6 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise InvalidInput("files.missing", f"{path} does not exist", hint="check the name") from None
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise _link_error(path) from None
         if error.errno == errno.EISDIR:
             raise InvalidInput("files.special", f"{path} is a folder", expected="a regular file") from None
         raise machine_error(error, f"cannot read {path}") from error
@@ -199,6 +198,8 @@ def machine_error(error: OSError, what: str) -> TallystickError:
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
         return Unavailable("files.full", f"{what}: {reason}", hint="free some space and try again")
+    if error.errno in _LINK:
+        return InvalidInput("files.symlink", f"{what}: it is a symbolic link", hint="put the file itself there")
     if error.errno == errno.ENAMETOOLONG:
         return InvalidInput("files.name", f"{what}: {reason}", hint="choose a shorter name")
     if error.errno in _FORBIDDEN:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from typing import Any
+from typing import Any, cast
 
+from Crypto.Protocol.KDF import scrypt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from tallystick.core.digest import keccak
 from tallystick.core.documents import digest, hexed, integer, text, typed
@@ -31,7 +31,7 @@ def seal(secret: bytes, passphrase: bytes, scrypt_n: int) -> dict[str, Any]:
     """Return the `crypto` member that hides `secret`, 32 bytes, with fresh salt and counter."""
     assert len(secret) == 32
     salt, counter = secrets.token_bytes(32), secrets.token_bytes(16)
-    key = Scrypt(salt=salt, length=32, n=scrypt_n, r=8, p=1).derive(passphrase)
+    key = _scrypt(passphrase, salt, scrypt_n, 8, 1)
     ciphertext = _aes_ctr(key[:16], counter, secret)
     return {
         "cipher": "aes-128-ctr",
@@ -79,13 +79,22 @@ def _derive(crypto: dict[str, Any], passphrase: bytes) -> bytes:
                 raise InvalidInput(
                     "keys.kdf", "scrypt work is out of range", expected=f"≤ {SCRYPT_BYTES_MAX} bytes, n a power of two"
                 )
-            return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase)
+            return _scrypt(passphrase, salt, n, r, p)
         case "pbkdf2":
             rounds = integer(params.get("c"), "pbkdf2 c", 1, PBKDF2_ROUNDS_MAX)
             if params.get("prf") != "hmac-sha256":
                 raise InvalidInput("keys.kdf", "pbkdf2 prf is not known", expected="hmac-sha256")
             return PBKDF2HMAC(SHA256(), length=32, salt=salt, iterations=rounds).derive(passphrase)
     raise InvalidInput("keys.kdf", "key derivation is not known", expected="scrypt or pbkdf2")
+
+
+def _scrypt(passphrase: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    """Return the 32-byte key of RFC 7914.
+
+    PyCryptodome's, since OpenSSL keeps to the RFC's n < 2**(16 r) and so cannot open the format's own test vector.
+    """
+    # latin-1: the library passes strings through as these very bytes, but is typed for strings alone
+    return cast(bytes, scrypt(passphrase.decode("latin-1"), salt.decode("latin-1"), 32, n, r, p))
 
 
 def _aes_ctr(key: bytes, counter: bytes, data: bytes) -> bytes:
