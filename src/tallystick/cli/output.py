@@ -1,4 +1,4 @@
-"""What commands print: one result, as text for people or as one JSON object for programs; progress on standard error."""
+"""What commands print: one result, as text for people or one JSON object for programs; progress on standard error."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tallystick.demos.story import VersionTold
 
 ROOTS = ("data", "parameters", "architecture", "code")
 
-_WIDTH, _HEIGHT, _GAP, _TOP = 190, 158, 34, 12
+_WIDTH, _HEIGHT, _GAP, _TOP = 212, 158, 34, 12
 
 
 def lineage_svg(versions: Sequence[VersionTold]) -> str:
@@ -36,7 +36,7 @@ def _box(version: VersionTold, left: int) -> str:
         label = root if root != "data" else f"data, {version.rows} rows"
         lines.append(_text(left + 30, top, label, "strong" if moved else "quiet"))
     accuracy = version.metrics.get("test_accuracy", "")
-    lines.append(_text(left + 12, _TOP + 148, f"accuracy {accuracy} on held-out rows", "quiet"))
+    lines.append(_text(left + 12, _TOP + 148, f"held-out accuracy {accuracy}", "quiet"))
     return "".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What happened in the lifecycle story, as plain values: what the summary, the JSON and the HTML report are made from."""
+"""What happened in the lifecycle story, as plain values: what summary, JSON and HTML report are made from."""
 
 from __future__ import annotations
 

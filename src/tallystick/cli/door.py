@@ -1,0 +1,69 @@
+"""What every command shares: where the workspace is, how to answer, and how to ask for a passphrase."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from tallystick.cli.output import Output
+from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import PASSPHRASE_BYTES_MAX
+from tallystick.store.files import read_bounded
+from tallystick.store.workspace import FOLDER
+from tallystick.tally import Tally
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PASSPHRASE_FILE = "TALLY_PASSPHRASE_FILE"  # noqa: S105  a variable's name
+
+
+def answers(function: Callable[Concatenate[Output, P], R]) -> Callable[P, R]:
+    """Give a command the option --json and hand it the `Output` to answer with."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+    @functools.wraps(function)
+    def command(*args: Any, as_json: bool, **options: Any) -> R:
+        return function(Output(json=as_json), *args, **options)  # type: ignore[arg-type]
+
+    return command
+
+
+def in_workspace(function: Callable[Concatenate[Output, Tally, P], R]) -> Callable[P, R]:
+    """Give a command the options --workspace and --json and hand it the open workspace."""
+
+    @click.option(
+        "--workspace", "-w", type=click.Path(path_type=Path), envvar="TALLY_WORKSPACE", default=Path(FOLDER),
+        show_default=True, help="The workspace folder.",
+    )  # fmt: skip
+    @answers
+    @functools.wraps(function)
+    def command(output: Output, *args: Any, workspace: Path, **options: Any) -> R:
+        with Tally.open(workspace, ask_passphrase) as tally:
+            if tally.workspace.is_embedded:
+                output.note("chain: embedded, with a local development key; nothing here is worth money")
+            return function(output, tally, *args, **options)
+
+    return command
+
+
+def ask_passphrase(name: str) -> str:
+    """Return the passphrase of the key `name`: the first line of the file that TALLY_PASSPHRASE_FILE names, or typed.
+
+    raises  InvalidInput "cli.passphrase" when there is neither a file nor a terminal
+    """
+    path = os.environ.get(PASSPHRASE_FILE)
+    if path:
+        return read_bounded(Path(path), PASSPHRASE_BYTES_MAX + 2, private=True).decode().split("\n")[0]
+    if not os.isatty(0):
+        raise InvalidInput(
+            "cli.passphrase",
+            f"key {name!r} needs its passphrase and nobody is there to ask",
+            hint=f"put it in a file that only you can read and name that file in {PASSPHRASE_FILE}",
+        )
+    return str(click.prompt(f"passphrase of key {name!r}", hide_input=True, err=True))

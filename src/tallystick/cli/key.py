@@ -1,0 +1,56 @@
+"""`tally key`: the keys of a workspace, encrypted at rest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tallystick.cli.door import ask_passphrase, in_workspace
+from tallystick.cli.output import Output, table
+from tallystick.core.limits import KEYSTORE_BYTES_MAX
+from tallystick.store.files import read_bounded
+from tallystick.store.keys import KeyInfo
+from tallystick.tally import Tally
+
+
+@click.group("key")
+def command() -> None:
+    """Make, import and list keys: accounts sign transactions, signers sign statements and checkpoints."""
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--signer", is_flag=True, help="An Ed25519 signer instead of an account.")
+@in_workspace
+def new(output: Output, tally: Tally, name: str, signer: bool) -> None:
+    """Make the key NAME."""
+    keys = tally.workspace.keyring
+    _show(output, (keys.create_signer if signer else keys.create_account)(name, ask_passphrase))
+
+
+@command.command("import")
+@click.argument("name")
+@click.argument("keystore", type=click.Path(path_type=Path))
+@in_workspace
+def import_(output: Output, tally: Tally, name: str, keystore: Path) -> None:
+    """Keep the account in the v3 file KEYSTORE of another wallet as NAME; `-` reads standard input."""
+    if str(keystore) == "-":
+        document = sys.stdin.buffer.read(KEYSTORE_BYTES_MAX + 1)
+    else:
+        document = read_bounded(keystore, KEYSTORE_BYTES_MAX)
+    _show(output, tally.workspace.keyring.import_keystore(name, document, ask_passphrase))
+
+
+@command.command("list")
+@in_workspace
+def list_(output: Output, tally: Tally) -> None:
+    """List the keys, without opening any."""
+    keys = tally.workspace.keyring.list()
+    rows = [(key.name, key.kind, key.public, "development" if key.development else "") for key in keys]
+    output.result({"keys": [vars(key) for key in keys]}, table("keys", ("name", "kind", "public", ""), rows))
+
+
+def _show(output: Output, key: KeyInfo) -> None:
+    output.result({"name": key.name, "kind": key.kind, "public": key.public})
