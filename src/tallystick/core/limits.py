@@ -76,6 +76,7 @@ LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a
 LEDGER_NODE_CACHE: Final = 32_768  # decoded trie nodes kept, some 40 MB
 LEDGER_BLOCK_CACHE: Final = 1_024  # verified headers kept
 LEDGER_ACCOUNT_CACHE: Final = 50_000  # accounts the writer keeps between blocks before it starts afresh
+LEDGER_BODY_CACHE: Final = 64  # blocks whose transactions and receipts are kept decoded
 
 # --- inference log
 LOG_BATCH_ENTRIES_MAX: Final = 4_096  # entries per frame and fdatasync; more only adds latency
@@ -106,3 +107,21 @@ OUTBOX_POLL_S_MAX: Final = 2.0  # later pauses; a sixth of an Ethereum slot
 OUTBOX_LOCK_WAIT_S: Final = 30.0  # for another worker's pass, which is bounded by its node's timeout
 OUTBOX_WAIT_S: Final = 300.0  # for a transaction to be mined, unless the caller says otherwise
 SQLITE_BUSY_S: Final = 30.0  # for another process's write; ours take milliseconds
+
+# --- models
+MODEL_CONFIG_BYTES_MAX: Final = 16 * 2**20  # one configuration file; the largest published ones are below 1 MiB
+CONFIG_NUMBER_DIGITS_MAX: Final = 400  # of one JSON number; a double in full notation has at most 309 before the point
+TENSOR_RANK_MAX: Final = 32  # NumPy's own limit was 32 for decades; no layer has more axes
+TENSOR_DIMENSION_MAX: Final = 2**48  # elements along one axis; keeps products of hostile shapes small to compute
+ONNX_BYTES_MAX: Final = 2**31 - 1  # protobuf's own limit; larger models keep tensors in external files
+ONNX_DEPTH_MAX: Final = 48  # graphs within graphs; protobuf refuses about 100 nested messages
+ONNX_NODES_MAX: Final = 1_000_000  # of all graphs in one file; large language models have about 50,000
+SKLEARN_DEPTH_MAX: Final = 16  # estimators within estimators; a pipeline of searches over ensembles has 5
+SKLEARN_PARAMETERS_BYTES_MAX: Final = 2**32  # fitted attributes are held in memory while they are written
+ROW_BYTES_MAX: Final = 2**20  # one row of training data as JSON; larger items are files, committed to by digest
+ROWS_MAX: Final = 2**32  # rows of one data log
+ROWS_APPEND_MAX: Final = 10_000_000  # rows of one append, held in memory: about 4 GiB
+DATA_SEGMENTS_MAX: Final = 50_000  # appends to one data log; its document lists them and must stay readable
+PREDICATE_ENTRIES_MAX: Final = 10_000  # hyper-parameters, metrics or packages of one version
+PREDICATE_TEXT_MAX: Final = 4_096  # characters of one of them
+CHANGED_ROWS_SHOWN_MAX: Final = 20  # damaged rows or tensors named in one report; the rest are counted
