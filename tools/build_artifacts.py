@@ -1,8 +1,8 @@
 """Compile the contracts into the JSON artifacts that the package carries; with --check, only compare.
 
-One artifact per deployable (a .vy in contracts/src with a capital initial; what is lower case is a module). Bytecode carries no
-metadata, so a comment in a source cannot move a CREATE2 address; where it came from stands beside it: the SHA-256 of
-each source and the compiler's integrity sum. Next: tools/build_bindings.py.
+One artifact per deployable (a .vy in contracts/src with a capital initial; what is lower case is a module). Bytecode
+carries no metadata, so a comment in a source cannot move a CREATE2 address; where it came from stands beside it: the
+SHA-256 of each source and the compiler's integrity sum. Next: tools/build_bindings.py.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ interface in `interfaces/*.vyi`, then the shell in `src/*.vy`. Artifacts are mad
 
 from __future__ import annotations
 
-from tallystick.contracts.package import Artifact, artifact, names, source
 from tallystick.contracts.codes import Kind, Status
+from tallystick.contracts.package import Artifact, artifact, names, source
 
 __all__ = ["Artifact", "Kind", "Status", "artifact", "names", "source"]

@@ -70,12 +70,12 @@ def retire(log_id: uint256, successor: uint256):
 
 @view
 @external
-def log_at(log_id: uint256) -> ILogAnchor.Log:
+def log_at(log_id: uint256) -> ILogAnchor.LogState:
     word: uint256 = logs._existing(log_id)
     head: uint256 = anchors._heads[log_id]
     keys: uint256 = logs._keys_in(word)
     signers: uint256 = logs._signers_in(word)
-    return ILogAnchor.Log(
+    return ILogAnchor.LogState(
         owner=logs._owner_in(word),
         pending_owner=logs._pending[log_id],
         anchorer=anchors._anchorer_in(head),
