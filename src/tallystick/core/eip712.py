@@ -22,7 +22,9 @@ SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD036
 
 _DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _STRUCT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\((.+)\)\Z", re.ASCII)
-_MEMBER = re.compile(r"(string|bool|address|u?int[0-9]{1,3}|bytes(?:[0-9]{1,2})?) [A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_MEMBER = re.compile(
+    r"(string|bool|address|u?int[1-9][0-9]{0,2}|bytes(?:[1-9][0-9]?)?) [A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII
+)
 
 
 @dataclass(frozen=True)
