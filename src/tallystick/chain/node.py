@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-from tallystick.chain.calls import BlockId, Log
+from tallystick.chain.calls import BlockId, Call, Log
 from tallystick.chain.facts import AccountProof, Block, Transaction, TxReceipt, read_log
 from tallystick.chain.log_query import LogQuery, Topics
 from tallystick.chain.reverts import error_of_answer
@@ -274,8 +274,18 @@ class Node:
 
         raises  Rejected "<reason>" when it would revert
         """
-        params = _call_object(to, data, sender, value)
-        return self.request("eth_estimateGas", [params, write_block(at)], read_quantity)
+        answer = self.simulate([Call(to, data, value)], sender=sender, at=at)[0]
+        if isinstance(answer, TallystickError):
+            raise answer
+        return answer
+
+    def simulate(self, calls: Sequence[Call], *, sender: str, at: BlockId = "latest") -> list[int | TallystickError]:
+        """Return for each call, alone on the state after block `at`, the gas it needs or why it would be refused."""
+        requests = [
+            ("eth_estimateGas", [_call_object(call.to, call.data, sender, call.value), write_block(at)])
+            for call in calls
+        ]
+        return self.request_batch(requests, read_quantity)
 
     def tip_suggestion(self) -> int:
         """Return the tip that the node thinks gets a transaction in, in wei per gas; 0 where it has no opinion."""

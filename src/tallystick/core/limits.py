@@ -81,6 +81,7 @@ LEDGER_BODY_CACHE: Final = 64  # blocks whose transactions and receipts are kept
 # --- inference log
 LOG_BATCH_ENTRIES_MAX: Final = 4_096  # entries per frame and fdatasync; more only adds latency
 LOG_BATCH_BYTES_MAX: Final = 8 * 2**20  # entry bytes per frame; memory of a batch, and the most a torn write can leave
+LOG_BODY_BYTES_MAX: Final = 8 * 2**20  # what is kept beside one entry: its request, its response and their salts
 LOG_LINGER_S: Final = 0.002  # how long a busy log waits for a batch to fill
 LOG_QUEUE_BATCHES_MAX: Final = 16  # sealed batches waiting for the disk; beyond it producers are told to slow down
 LOG_SEGMENT_BYTES: Final = 64 * 2**20  # a WAL file; the unconfirmed tail of one is copied after a crash, in 0.1 s
@@ -102,8 +103,9 @@ OUTBOX_ATTEMPTS_MAX: Final = 64  # bumps of one row; twenty multiply the first p
 OUTBOX_BUMP_AFTER_S: Final = 90.0  # unmined at the head of the line: seven Ethereum slots
 OUTBOX_REBROADCAST_AFTER_S: Final = 30.0  # a pool may drop what it once took; the same bytes cost nothing
 OUTBOX_FINAL_DEPTH: Final = 64  # blocks, where a node has no "finalized" tag: two epochs of Ethereum
-OUTBOX_POLL_S_MIN: Final = 0.02  # first pause of a wait; an instant chain needs none
+OUTBOX_POLL_S_MIN: Final = 0.005  # first pause of a wait; a development node mines within it
 OUTBOX_POLL_S_MAX: Final = 2.0  # later pauses; a sixth of an Ethereum slot
+OUTBOX_MINED_LOOK_S: Final = 2.0  # between looks at mined rows while others are waited for; a reorg can wait as long
 OUTBOX_LOCK_WAIT_S: Final = 30.0  # for another worker's pass, which is bounded by its node's timeout
 OUTBOX_WAIT_S: Final = 300.0  # for a transaction to be mined, unless the caller says otherwise
 SQLITE_BUSY_S: Final = 30.0  # for another process's write; ours take milliseconds
@@ -125,3 +127,29 @@ DATA_SEGMENTS_MAX: Final = 50_000  # appends to one data log; its document lists
 PREDICATE_ENTRIES_MAX: Final = 10_000  # hyper-parameters, metrics or packages of one version
 PREDICATE_TEXT_MAX: Final = 4_096  # characters of one of them
 CHANGED_ROWS_SHOWN_MAX: Final = 20  # damaged rows or tensors named in one report; the rest are counted
+
+# --- HTTP listeners
+HTTP_HEAD_BYTES_MAX: Final = 16 * 2**10  # request line and headers together; browsers send under 4 KiB
+HTTP_HEADERS_MAX: Final = 64  # header fields of one request
+HTTP_BODY_BYTES_MAX: Final = 8 * 2**20  # one request; 40,000 rows of 30 features as JSON fit
+HTTP_BODIES_BYTES_MAX: Final = 128 * 2**20  # request bodies held at once, over all connections
+HTTP_CONNECTIONS_MAX: Final = 1_024  # open at once; each handles one request at a time, and needs a descriptor
+HTTP_PIPELINE_MAX: Final = 16  # requests a client may send before reading answers; more is an attack on memory
+HTTP_HEAD_S: Final = 10.0  # first to last byte of a head; slower clients hold a place that others need
+HTTP_BODY_S: Final = 30.0  # end of head to last byte of the body
+HTTP_IDLE_S: Final = 75.0  # between two requests on one connection
+HTTP_ANSWER_S: Final = 30.0  # end of the request to its answer; a disk that stands still this long is a fault
+HTTP_WRITE_S: Final = 30.0  # a client that takes no bytes for so long is gone
+HTTP_LINGER_S: Final = 2.0  # after the last answer, how long what the client still sends is read and dropped
+HTTP_DRAIN_S: Final = 10.0  # after a stop is asked for, how long answers under way may take
+HTTP_SWEEP_S: Final = 0.5  # between two looks at the deadlines above
+
+# --- gateway
+INFER_ID_CHARS_MAX: Final = 128  # of a request id that is echoed
+INLINE_PREDICT_BODY_BYTES: Final = 64 * 2**10  # bodies above this are parsed and predicted in a thread
+INLINE_PREDICT_S: Final = 0.002  # models slower than this on average run in a thread, so others are not kept waiting
+PREDICT_THREADS: Final = 2  # onnxruntime releases the interpreter; more threads than cores only add switching
+CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arrive; a receipt needs one
+ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
+BACKOFF_S: Final = 1  # told to clients in Retry-After when the log's queue is full
+OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once

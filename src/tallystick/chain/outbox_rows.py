@@ -1,0 +1,161 @@
+"""The nouns of the outbox: a row for each idempotency key, an attempt for each transaction signed for it.
+
+    drafted ─▶ signed ─▶ sent ─▶ mined ─▶ final
+       │          │        ▲│      │         a revert that was mined ends in failed instead
+       ▼          ▼        │▼      ▼
+     failed    replaced ◀──┴───────┘ a reorg goes back to sent; what another transaction displaced is drafted anew
+                                     once that transaction is final
+
+`outbox_store.py` keeps them, `outbox_rules.py` says which change is due, `outbox.py` is the door.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from tallystick.chain.calls import Call
+from tallystick.chain.facts import TxReceipt
+from tallystick.chain.fees import Fees
+from tallystick.core.digest import sha256
+
+DRAFTED = "drafted"  # asked for; nothing is signed
+SIGNED = "signed"  # bytes with a nonce are recorded; the node may or may not have seen them
+SENT = "sent"  # the node took them
+MINED = "mined"  # they are in the chain
+FINAL = "final"  # and will stay there
+REPLACED = "replaced"  # another transaction of the account has the nonce
+FAILED = "failed"  # refused before signing, or reverted in the chain for good
+STATES = (DRAFTED, SIGNED, SENT, MINED, FINAL, REPLACED, FAILED)
+UNMINED = (SIGNED, SENT, REPLACED)  # with a nonce, and not in the chain
+IN_FLIGHT = (*UNMINED, MINED)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One signed transaction for a row. `sent_s` is when it last left, `answer` what the node last objected to it."""
+
+    number: int
+    nonce: int
+    hash: bytes
+    raw: bytes
+    gas: int
+    fees: Fees
+    signed_s: float
+    sent_s: float | None
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call under its idempotency key, and how far it has come.
+
+    nonce      None until it is signed, and again after another transaction took the nonce for good
+    attempts   every transaction ever signed for it, oldest first; those of the present nonce differ only in fees
+    receipt    of the attempt that is in the chain, while state is mined or final, or failed on chain
+    """
+
+    id: int
+    chain_id: int
+    sender: str
+    key: str
+    call: Call
+    call_digest: bytes
+    gas: int | None
+    state: str
+    nonce: int | None
+    receipt: TxReceipt | None
+    error_code: str | None
+    error_message: str | None
+    changed_s: float
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the row can no longer change by itself."""
+        return self.state in (FINAL, FAILED)
+
+    @property
+    def current(self) -> Attempt | None:
+        """The newest attempt with the row's nonce: the bytes to send."""
+        mine = [attempt for attempt in self.attempts if attempt.nonce == self.nonce]
+        return mine[-1] if mine else None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of state of one row, for people who ask what happened."""
+
+    row_id: int
+    at_s: float
+    state: str
+    why: str
+
+
+def digest_of(chain_id: int, sender: str, call: Call) -> bytes:
+    """Return what tells two calls apart under one idempotency key: chain, sender, target, value and data."""
+    head = f"{chain_id}|{sender}|{call.to or 'create'}|{call.value}|".encode()
+    return sha256(head + call.data)
+
+
+def write_arguments(arguments: Mapping[str, object]) -> str:
+    """Return call arguments as JSON for people; bytes become hex, what JSON has not becomes text."""
+    return orjson.dumps({str(name): _plain(value) for name, value in arguments.items()}).decode()
+
+
+def read_attempt(record: sqlite3.Row) -> Attempt:
+    """Return the attempt that a record of the table `attempts` holds."""
+    return Attempt(
+        number=record["number"],
+        nonce=record["nonce"],
+        hash=record["hash"],
+        raw=record["raw"],
+        gas=record["gas"],
+        fees=Fees(int(record["cap"]), int(record["tip"]), bool(record["is_legacy"])),
+        signed_s=record["signed_s"],
+        sent_s=record["sent_s"],
+        answer=record["answer"],
+    )
+
+
+def read_row(record: sqlite3.Row, attempts: Sequence[Attempt]) -> Row:
+    """Return the row that a record of the table `rows` holds, with its attempts."""
+    receipt = record["receipt"]
+    return Row(
+        id=record["id"],
+        chain_id=record["chain_id"],
+        sender=record["sender"],
+        key=record["key"],
+        call=Call(
+            to=record["target"],
+            data=record["data"],
+            value=int(record["value"]),
+            contract=record["contract"],
+            function=record["function"],
+            arguments=orjson.loads(record["arguments"]),
+        ),
+        call_digest=record["call_digest"],
+        gas=record["gas"],
+        state=record["state"],
+        nonce=record["nonce"],
+        receipt=None if receipt is None else TxReceipt.read(orjson.loads(receipt)),
+        error_code=record["error_code"],
+        error_message=record["error_message"],
+        changed_s=record["changed_s"],
+        attempts=tuple(attempts),
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, bool | str | None):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,344 @@
+"""The outbox's own SQLite file: rows, their attempts, the nonce counters, and every change of state.
+
+The file is the authority on what this account has signed and is never rebuilt; it holds signed transactions but no
+key. Each method is one SQL transaction, durable when it returns. No rule lives here except those that SQL itself
+keeps: keys unique per chain, nonces unique per chain and sender, a state left only from the state it was read in.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from tallystick.chain.accounts import SignedTransaction
+from tallystick.chain.calls import Call
+from tallystick.chain.facts import TxReceipt
+from tallystick.chain.fees import Fees
+from tallystick.chain.outbox_rows import (
+    DRAFTED,
+    FAILED,
+    REPLACED,
+    SENT,
+    SIGNED,
+    Change,
+    Row,
+    digest_of,
+    read_attempt,
+    read_row,
+    write_arguments,
+)
+from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable
+from tallystick.core.limits import SQLITE_BUSY_S
+
+_APPLICATION_ID = 0x7A11_0B0C  # "tally outbox", so that another program's file is not taken for one
+_SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE chains (chain_id INTEGER PRIMARY KEY, genesis BLOB NOT NULL) STRICT;
+CREATE TABLE senders (
+  chain_id INTEGER NOT NULL, sender TEXT NOT NULL, next_nonce INTEGER NOT NULL,
+  PRIMARY KEY (chain_id, sender)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rows (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  chain_id INTEGER NOT NULL, sender TEXT NOT NULL, key TEXT NOT NULL, call_digest BLOB NOT NULL,
+  target TEXT, value TEXT NOT NULL, data BLOB NOT NULL, contract TEXT NOT NULL, function TEXT NOT NULL,
+  arguments TEXT NOT NULL, gas INTEGER,
+  state TEXT NOT NULL CHECK (state IN ('drafted', 'signed', 'sent', 'mined', 'final', 'replaced', 'failed')),
+  nonce INTEGER, receipt BLOB, error_code TEXT, error_message TEXT, changed_s REAL NOT NULL,
+  UNIQUE (chain_id, key), UNIQUE (chain_id, sender, nonce),
+  CHECK ((nonce IS NOT NULL) OR state IN ('drafted', 'failed')),
+  CHECK ((receipt IS NOT NULL) OR state NOT IN ('mined', 'final'))
+) STRICT;
+CREATE INDEX rows_open ON rows (chain_id, sender, state) WHERE state NOT IN ('final', 'failed');
+CREATE TABLE attempts (
+  row_id INTEGER NOT NULL REFERENCES rows (id), number INTEGER NOT NULL, nonce INTEGER NOT NULL,
+  hash BLOB NOT NULL UNIQUE, raw BLOB NOT NULL, gas INTEGER NOT NULL, cap TEXT NOT NULL, tip TEXT NOT NULL,
+  is_legacy INTEGER NOT NULL, signed_s REAL NOT NULL, sent_s REAL, answer TEXT,
+  PRIMARY KEY (row_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE changes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, row_id INTEGER NOT NULL REFERENCES rows (id),
+  at_s REAL NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL
+) STRICT;
+"""
+
+
+class OutboxStore:
+    """The outbox file at `path`, created if absent; safe among threads and processes.
+
+    raises  InvalidInput "outbox.file" for a file that is something else; Broken "outbox.disk" when the disk fails
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, timeout=SQLITE_BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise _disk_error(error, path) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def bind_chain(self, chain_id: int, genesis: bytes) -> None:
+        """Return if rows of this chain id were made on the chain with this first block, or none were made yet.
+
+        raises  InvalidInput "outbox.other_chain"
+        """
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO chains VALUES (?, ?)", (chain_id, genesis))
+            known = db.execute("SELECT genesis FROM chains WHERE chain_id = ?", (chain_id,)).fetchone()[0]
+        if known != genesis:
+            raise InvalidInput(
+                "outbox.other_chain",
+                f"this outbox was used on another chain with id {chain_id}",
+                expected="0x" + known.hex(),
+                got="0x" + genesis.hex(),
+                hint="the chain was started afresh; use a new workspace, or move the outbox file away",
+            )
+
+    def draft(self, chain_id: int, sender: str, key: str, call: Call, gas: int | None, now_s: float) -> Row:
+        """Return the row under `key`, made now or earlier; one that failed before it took a nonce is drafted anew.
+
+        raises  InvalidInput "outbox.key_reused" when the key stands for another call or sender
+        """
+        digest = digest_of(chain_id, sender, call)
+        with self._transaction() as db:
+            found = self._read("chain_id = ? AND key = ?", (chain_id, key))
+            if not found:
+                cursor = db.execute(
+                    "INSERT INTO rows (chain_id, sender, key, call_digest, target, value, data, contract, function,"
+                    " arguments, gas, state, changed_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'drafted', ?)",
+                    (chain_id, sender, key, digest, call.to, str(call.value), call.data, call.contract, call.function,
+                     write_arguments(call.arguments), gas, now_s),
+                )  # fmt: skip
+                row_id = int(cursor.lastrowid or 0)
+                self._note(row_id, DRAFTED, "asked for", now_s)
+            else:
+                row = found[0]
+                row_id = row.id
+                if row.call_digest != digest:
+                    raise InvalidInput(
+                        "outbox.key_reused",
+                        f"the idempotency key {key!r} stands for another call",
+                        expected="0x" + row.call_digest.hex(),
+                        got="0x" + digest.hex(),
+                        hint="use a new key for a new call",
+                    )
+                if row.state == FAILED and not row.attempts:
+                    self._move(row, DRAFTED, "asked for again", now_s, nonce=None)
+                    db.execute("UPDATE rows SET gas = ? WHERE id = ?", (gas, row_id))
+        return self.row(row_id)
+
+    def sign(
+        self, row: Row, nonce: int | None, signed: SignedTransaction, gas: int, fees: Fees, why: str, now_s: float
+    ) -> Row:
+        """Record the signed bytes as the row's next attempt, before they go anywhere.
+
+        nonce  given by `take_nonce` for a drafted row; None for a bump, which keeps the row's nonce
+
+        Called inside `together`, so that nonce, counter and bytes are one SQL transaction.
+        """
+        taken = row.nonce if nonce is None else nonce
+        number = len(row.attempts)
+        self._db.execute(
+            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            (row.id, number, taken, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy, now_s),
+        )
+        if not self._move(row, SIGNED, why, now_s, nonce=taken):
+            raise Unavailable("outbox.moved", f"row {row.id} was changed by another process", hint="try again")
+        return self.row(row.id)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make every change within the block one SQL transaction: all of them durable, or none."""
+        with self._transaction():
+            yield
+
+    def take_nonce(self, chain_id: int, sender: str, floor: int) -> int:
+        """Return the next nonce of the sender and move its counter on; only inside `together`.
+
+        floor  the sender's nonce in the newest block: where counting starts, and where it resumes if the key was
+               used elsewhere
+        """
+        known = self._db.execute(
+            "SELECT next_nonce FROM senders WHERE chain_id = ? AND sender = ?", (chain_id, sender)
+        ).fetchone()
+        nonce = floor if known is None else max(floor, int(known[0]))
+        self._db.execute("INSERT OR REPLACE INTO senders VALUES (?, ?, ?)", (chain_id, sender, nonce + 1))
+        return nonce
+
+    def record_sent(self, outcomes: Sequence[tuple[Row, str | None, bool]], now_s: float) -> None:
+        """Record what came of handing rows' current attempts to the node: (row, objection or None, accepted)."""
+        with self._transaction() as db:
+            for row, answer, accepted in outcomes:
+                attempt = row.current
+                if attempt is None:
+                    raise Broken("outbox.no_attempt", f"row {row.id} was sent without an attempt")
+                db.execute(
+                    "UPDATE attempts SET sent_s = ?, answer = ? WHERE row_id = ? AND number = ?",
+                    (now_s, answer, row.id, attempt.number),
+                )
+                if accepted and row.state in (SIGNED, REPLACED):
+                    self._move(row, SENT, "the node has it", now_s, nonce=row.nonce)
+
+    def move(
+        self,
+        row: Row,
+        state: str,
+        why: str,
+        now_s: float,
+        *,
+        receipt: TxReceipt | None = None,
+        error: TallystickError | None = None,
+        frees_nonce: bool = False,
+    ) -> Row:
+        """Change the state of a row; nothing happens when another process changed it first. Returns what it is now.
+
+        receipt      replaces the row's receipt, as the receipt of a row that is not in the chain is none
+        frees_nonce  forget the row's nonce, which another transaction has for good
+        """
+        with self._transaction():
+            self._move(row, state, why, now_s, receipt=receipt, error=error, nonce=None if frees_nonce else row.nonce)
+        return self.row(row.id)
+
+    def row(self, row_id: int) -> Row:
+        """Return a row by its number; raise InvalidInput "outbox.no_row"."""
+        return _only(self._read("id = ?", (row_id,)), f"number {row_id}")
+
+    def row_of_key(self, chain_id: int, key: str) -> Row:
+        """Return a row by its idempotency key; raise InvalidInput "outbox.no_row"."""
+        return _only(self._read("chain_id = ? AND key = ?", (chain_id, key)), f"key {key!r}")
+
+    def rows(self, chain_id: int, sender: str, states: Sequence[str], limit: int, *, newest: bool = False) -> list[Row]:
+        """Return rows of one sender in these states: by nonce, then by age; or with `newest` the youngest first."""
+        order = "id DESC" if newest else "nonce IS NULL, nonce, id"
+        marks = ", ".join("?" * len(states))
+        return self._read(
+            f"chain_id = ? AND sender = ? AND state IN ({marks}) ORDER BY {order} LIMIT ?",
+            (chain_id, sender, *states, limit),
+        )
+
+    def count(self, chain_id: int, sender: str, states: Sequence[str]) -> int:
+        """Return how many rows of one sender are in these states."""
+        marks = ", ".join("?" * len(states))
+        with self._transaction(write=False) as db:
+            statement = f"SELECT count(*) FROM rows WHERE chain_id = ? AND sender = ? AND state IN ({marks})"  # noqa: S608
+            return int(db.execute(statement, (chain_id, sender, *states)).fetchone()[0])
+
+    def changes(self, row_id: int) -> list[Change]:
+        """Return every change of state of a row, oldest first."""
+        with self._transaction(write=False) as db:
+            found = db.execute("SELECT row_id, at_s, state, why FROM changes WHERE row_id = ? ORDER BY id", (row_id,))
+            return [Change(*record) for record in found]
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._transaction() as db:
+            mark, version, tables = (
+                db.execute(question).fetchone()[0]
+                for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+            )
+            if (mark, version, tables) == (0, 0, 0):
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            elif (mark, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
+                raise InvalidInput(
+                    "outbox.file",
+                    f"{self.path} is not an outbox that this version reads",
+                    expected=f"version {_SCHEMA_VERSION}",
+                    got=f"version {version}" if mark == _APPLICATION_ID else "another program's database",
+                )
+
+    def _read(self, where: str, parameters: Sequence[object]) -> list[Row]:
+        with self._transaction(write=False) as db:
+            records = db.execute(f"SELECT * FROM rows WHERE {where}", parameters).fetchall()  # noqa: S608  our own text
+            attempts = "SELECT * FROM attempts WHERE row_id = ? ORDER BY number"
+            return [
+                read_row(record, [read_attempt(one) for one in db.execute(attempts, (record["id"],))])
+                for record in records
+            ]
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            nested = self._db.in_transaction
+            try:
+                if not nested:
+                    self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                yield self._db
+                if not nested:
+                    self._db.execute("COMMIT")
+            except BaseException as error:
+                if not nested and self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise _disk_error(error, self.path) from error
+                raise
+
+    def _move(
+        self,
+        row: Row,
+        state: str,
+        why: str,
+        now_s: float,
+        *,
+        nonce: int | None,
+        receipt: TxReceipt | None = None,
+        error: TallystickError | None = None,
+    ) -> bool:
+        changed = self._db.execute(
+            "UPDATE rows SET state = ?, nonce = ?, receipt = ?, error_code = ?, error_message = ?, changed_s = ?"
+            " WHERE id = ? AND state = ? AND nonce IS ?",
+            (
+                state,
+                nonce,
+                None if receipt is None else orjson.dumps(receipt.to_rpc()),
+                None if error is None else error.code,
+                None if error is None else str(error),
+                now_s,
+                row.id,
+                row.state,
+                row.nonce,
+            ),
+        ).rowcount
+        if changed:
+            self._note(row.id, state, why, now_s)
+        return bool(changed)
+
+    def _note(self, row_id: int, state: str, why: str, now_s: float) -> None:
+        self._db.execute(
+            "INSERT INTO changes (row_id, at_s, state, why) VALUES (?, ?, ?, ?)", (row_id, now_s, state, why)
+        )
+
+
+def _only(rows: list[Row], what: str) -> Row:
+    if not rows:
+        raise InvalidInput("outbox.no_row", f"the outbox has no row of {what}")
+    return rows[0]
+
+
+def _disk_error(error: sqlite3.Error, path: Path) -> TallystickError:
+    name = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else type(error).__name__
+    if name == "SQLITE_NOTADB":
+        return InvalidInput("outbox.file", f"{path} is not an outbox", got="not an SQLite database")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unavailable("outbox.busy", f"{path} is being written by another process", hint="try again")
+    if name.startswith("SQLITE_FULL"):
+        return Unavailable("outbox.disk_full", f"no room to write {path}", hint="free some space and try again")
+    return Broken("outbox.disk", f"cannot read or write {path}", got=f"{name}: {error}")
