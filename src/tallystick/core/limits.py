@@ -76,6 +76,15 @@ LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a
 LEDGER_NODE_CACHE: Final = 32_768  # decoded trie nodes kept, some 40 MB
 LEDGER_BLOCK_CACHE: Final = 1_024  # verified headers kept
 LEDGER_ACCOUNT_CACHE: Final = 50_000  # accounts the writer keeps between blocks before it starts afresh
+LEDGER_CALL_BYTES_MAX: Final = 2**20  # calldata of a simulated message; initcode is at most 48 KiB
+LEDGER_PROOF_SLOTS_MAX: Final = 1_024  # storage keys of one proof or access list, as geth
+LEDGER_FEE_HISTORY_MAX: Final = 1_024  # blocks of eth_feeHistory, as geth
+LEDGER_FEE_PERCENTILES_MAX: Final = 100  # of eth_feeHistory, as geth
+LEDGER_LOGS_MAX: Final = 100_000  # logs in one answer, some 60 MB of JSON; ask for shorter ranges
+LEDGER_LOG_ALTERNATIVES_MAX: Final = 1_000  # addresses or topics in one OR list
+LEDGER_SCAN_BLOCKS: Final = 2_000  # headers read at a time while looking for logs, about a megabyte
+LEDGER_FILTERS_MAX: Final = 1_000  # filters of one provider
+LEDGER_FILTER_IDLE_S: Final = 300  # a filter that nobody polls lapses, as geth
 LEDGER_BODY_CACHE: Final = 64  # blocks whose transactions and receipts are kept decoded
 
 # --- inference log
@@ -142,6 +151,7 @@ HTTP_ANSWER_S: Final = 30.0  # end of the request to its answer; a disk that sta
 HTTP_WRITE_S: Final = 30.0  # a client that takes no bytes for so long is gone
 HTTP_LINGER_S: Final = 2.0  # after the last answer, how long what the client still sends is read and dropped
 HTTP_DRAIN_S: Final = 10.0  # after a stop is asked for, how long answers under way may take
+HTTP_BACKLOG: Final = 1_024  # connections the kernel holds until they are accepted; a burst of clients is no fault
 HTTP_SWEEP_S: Final = 0.5  # between two looks at the deadlines above
 
 # --- gateway
@@ -153,3 +163,6 @@ CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arri
 ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
 BACKOFF_S: Final = 1  # told to clients in Retry-After when the log's queue is full
 OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once
+
+# --- deployments
+DEPLOYMENTS_BYTES_MAX: Final = 1 * 2**20  # a few hundred bytes a contract
