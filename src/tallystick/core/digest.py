@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from eth_hash.auto import keccak as _keccak
+from sha3 import keccak_256
 
 from tallystick.core.errors import InvalidInput
 
@@ -29,7 +29,7 @@ def sha256_hex(data: bytes) -> str:
 
 def keccak(data: bytes) -> bytes:
     """Return the 32-byte Keccak-256 of `data`, as the EVM computes it."""
-    return bytes(_keccak(data))
+    return bytes(keccak_256(data).digest())
 
 
 def parse_hex32(text: object, what: str = "digest") -> bytes:

@@ -1,0 +1,67 @@
+"""SQLite as the ledger uses it: how a connection is set up, and whose fault each of its errors is."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
+from tallystick.core.limits import LEDGER_LOCK_WAIT_S
+
+# primary result codes, https://sqlite.org/rescode.html
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH}
+
+
+def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Connection:
+    """Return a connection in autocommit mode whose commits are durable (WAL, `synchronous=FULL`)."""
+    mode = "ro" if read_only else "rwc" if create else "rw"
+    db = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=LEDGER_LOCK_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        if not read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextlib.contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Raise what SQLite raises as an error of ours.
+
+    raises  Unavailable "chain.locked", VerificationFailed "chain.file", InvalidInput "chain.read_only",
+            Broken "chain.storage"
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(path, error) from error
+
+
+def _translate(path: Path, error: sqlite3.Error) -> TallystickError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    text = f"{path}: {error}"
+    if code in _BUSY:
+        return Unavailable("chain.locked", "another process holds the chain file", got=text, hint="try again")
+    if code in _DAMAGED:
+        return VerificationFailed(
+            "chain.file",
+            "the chain file is damaged",
+            got=text,
+            hint="`tally chain fsck` lists every fault it can reach",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH):
+        return InvalidInput("chain.read_only", "the chain file cannot be opened for this", got=text)
+    return Broken("chain.storage", "the chain file could not be read or written", got=text)
