@@ -52,10 +52,10 @@ class Outbox:
     ) -> None:
         self.node = node
         self.account = account
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._faults = faults or _no_fault
         self._store = OutboxStore(path)
-        self._worker = OutboxWorker(self._store, node, account, policy or OutboxPolicy(), self._clock, self._faults)
+        self._worker = OutboxWorker(self._store, node, account, policy or OutboxPolicy(), self.clock, self._faults)
 
     def send(self, call: Call, *, key: str, gas: int | None = None) -> Row:
         """Record the call under `key` and hand it to the node as far as that is possible now; return its row.
@@ -78,7 +78,7 @@ class Outbox:
         chain_id = self.node.chain_id
         for key, call in calls:
             _check(key, call)
-        now_s = self._clock.now_s()
+        now_s = self.clock.now_s()
         self._faults("draft.before")
         with self._store.together():
             rows = [self._store.draft(chain_id, self.account.address, key, call, gas, now_s) for key, call in calls]
@@ -96,7 +96,7 @@ class Outbox:
                 the row then goes on by itself at the next `work`, `wait` or `send`
         """
         row_id = row if isinstance(row, int) else row.id
-        deadline = self._clock.monotonic_s() + timeout_s
+        deadline = self.clock.monotonic_s() + timeout_s
         pause_s = OUTBOX_POLL_S_MIN
         found = self._store.row(row_id)
         while not _is_done(found, until):
@@ -104,10 +104,10 @@ class Outbox:
             found = self._store.row(row_id)
             if _is_done(found, until):
                 break
-            left_s = deadline - self._clock.monotonic_s()
+            left_s = deadline - self.clock.monotonic_s()
             if left_s <= 0:
                 raise _still_waiting(found, until, trouble)
-            self._clock.pause(min(pause_s, left_s))
+            self.clock.pause(min(pause_s, left_s))
             pause_s = min(2 * pause_s, OUTBOX_POLL_S_MAX)
         if found.receipt is None or not found.receipt.succeeded:
             raise Rejected(found.error_code or "chain.reverted", found.error_message or "the transaction reverted")
