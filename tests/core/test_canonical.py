@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import rfc8785
@@ -141,7 +142,7 @@ def test_values_without_a_canonical_form_are_refused(value: object, code: str) -
         (b'{"a":1} x', "canonical.json"),
         (b"\xff", "canonical.json"),
         (b"\xef\xbb\xbf1", "canonical.json"),
-        (b"[" * 100_000, "canonical.json"),
+        (b"[" * 100_000, "canonical.depth"),
         (b"1" * 5_000, "canonical.json"),
         (b"NaN", "canonical.float"),
         (b"-Infinity", "canonical.float"),
@@ -175,6 +176,43 @@ def test_nesting_is_taken_to_its_bound_and_refused_one_deeper() -> None:
         with pytest.raises(InvalidInput) as refused:
             read(_nested(CANONICAL_DEPTH_MAX + 1))
         assert refused.value.code == "canonical.depth"
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"]":', b'["\\"",'])
+def test_brackets_enough_to_overrun_the_stack_are_refused_though_the_recursion_limit_is_high(opening: bytes) -> None:
+    # Libraries under the ledger raise the limit to 100,000, where Python's parser dies of a segmentation fault.
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        for read in (canonical.decode, canonical.parse):
+            with pytest.raises(InvalidInput) as refused:
+                read(opening * 1_000_000)
+            assert refused.value.code == "canonical.depth"
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_brackets_within_strings_do_not_count_as_nesting() -> None:
+    value = {"[" * 1_000: ["{" * 1_000, '\\"[' * 1_000]}
+    assert canonical.decode(canonical.encode(value)) == value
+    assert canonical.parse(canonical.encode(value)) == value
+
+
+@given(
+    st.recursive(
+        st.just([]), lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(texts, inner, max_size=2))
+    )
+)
+def test_nesting_is_counted_as_python_counts_it(value: object) -> None:
+    def depth(part: object) -> int:
+        if not isinstance(part, list | dict):
+            return 0
+        return 1 + max(map(depth, part.values() if isinstance(part, dict) else part), default=0)
+
+    data = canonical.encode(value)
+    canonical.check_nesting(data, deepest=depth(value))
+    with pytest.raises(InvalidInput):
+        canonical.check_nesting(data, deepest=depth(value) - 1)
 
 
 def test_a_list_that_holds_itself_is_refused_as_too_deep() -> None:
