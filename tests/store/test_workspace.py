@@ -28,7 +28,7 @@ configs = st.builds(
     deployments=st.dictionaries(st.from_regex(r"[A-Z][A-Za-z0-9_]{0,20}", fullmatch=True), addresses, max_size=4),
 )
 
-MINIMAL = b'[chain]\ntarget = "embedded"\nid = 31337\n[blobs]\nurl = "blobs"\n'
+MINIMAL = b'[chain]\ntarget = "embedded"\nid = 1337\n[blobs]\nurl = "blobs"\n'
 
 
 @given(config=configs)
@@ -45,10 +45,10 @@ def test_bytes_that_are_no_configuration_can_only_be_refused(data):
     ("before", "after"),
     [
         (b"[blobs]", b"[blob]"),
-        (b"id = 31337", b"id = 31337\nidd = 1"),
-        (b"id = 31337", b'id = "31337"'),
-        (b"id = 31337", b"id = 0"),
-        (b"id = 31337", b"id = true"),
+        (b"id = 1337", b"id = 31337\nidd = 1"),
+        (b"id = 1337", b'id = "31337"'),
+        (b"id = 1337", b"id = 0"),
+        (b"id = 1337", b"id = true"),
         (b'"embedded"', b'"ftp://node"'),
         (b'"embedded"', b'"http://"'),
         (b'"embedded"', b'"http://[/"'),
@@ -96,7 +96,7 @@ def test_everything_lies_where_the_design_says(tmp_path):
     assert workspace.outbox_path == root / "outbox.db"
     assert workspace.index_path == root / "index.db"
     assert workspace.logs_path == root / "logs"
-    assert workspace.deployments_path == root / "deployments" / "31337.json"
+    assert workspace.deployments_path == root / "deployments" / "1337.json"
     assert workspace.keyring.folder == root / "keys"
     digest = workspace.blobs.put(b"data")
     assert (root / "blobs" / "sha256" / digest.hex()[:2] / digest.hex()).read_bytes() == b"data"
@@ -113,7 +113,7 @@ def test_a_changed_configuration_is_there_at_the_next_opening(tmp_path):
     workspace = Workspace.create(tmp_path)
     changed = workspace.with_config(Config(chain_id=7))
     assert Workspace.open(tmp_path) == changed
-    assert workspace.config.chain_id == 31_337
+    assert workspace.config.chain_id == 1_337
 
 
 def test_what_a_url_may_hide_is_never_shown(tmp_path):

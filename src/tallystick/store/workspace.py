@@ -33,7 +33,7 @@ from tallystick.store.locks import FileLock
 
 FOLDER: Final = ".tally"  # the workspace's name inside a project
 EMBEDDED: Final = "embedded"
-EMBEDDED_CHAIN_ID: Final = 31_337  # what local development chains use; wallets know it
+EMBEDDED_CHAIN_ID: Final = 1_337  # not the 31337 of anvil: records of the two never mix
 
 _CONTRACT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z", re.ASCII)
 _CHAIN_ID_MAX = 2**53 - 1
