@@ -166,3 +166,12 @@ OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once
 
 # --- deployments
 DEPLOYMENTS_BYTES_MAX: Final = 1 * 2**20  # a few hundred bytes a contract
+
+# --- index
+INDEX_RANGE_BLOCKS: Final = 2_000  # settled blocks read at once; their logs are held in memory until written
+INDEX_UNSETTLED_BLOCKS: Final = 256  # newest blocks followed one by one; no public network has reorganised deeper in years
+INDEX_ROUNDS_MAX: Final = 1_000  # times that one sync starts over because the chain or another process moved
+INDEX_BUSY_S: Final = 30.0  # wait for another process to finish its block, which takes milliseconds
+INDEX_QUERY_ROWS_MAX: Final = 10_000  # rows of one answer; more is asked for in pages
+INDEX_QUERY_STEPS_MAX: Final = 50_000_000  # SQLite machine instructions of one query: about a second
+INDEX_VALUE_BYTES_MAX: Final = 64 * 2**20  # one value in an answer; no fact of ours comes near
