@@ -15,6 +15,8 @@ from typing import Any
 
 from tallystick.core.errors import TallystickError, Unavailable
 
+_running_loop = asyncio.get_running_loop
+
 _Callback = Callable[["_LoopWaiters"], object]
 
 
@@ -25,6 +27,7 @@ class Batch:
         "_event",
         "_lock",
         "_waiters",
+        "_waiting_first",
         "bodies",
         "bytes",
         "done",
@@ -47,6 +50,7 @@ class Batch:
         self._lock = threading.Lock()
         self._event: threading.Event | None = None
         self._waiters: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
+        self._waiting_first: _LoopWaiters | None = None  # of the first loop to wait: nearly always the only one
 
     def resolve(self, first: int, leaves: Sequence[bytes]) -> None:
         """Wake all who wait: entry k of the batch is durable at index first + k."""
@@ -81,13 +85,17 @@ class Batch:
 
     def waiters(self) -> _LoopWaiters | None:
         """Return what a task of the running event loop waits on; None when there is nothing to wait for."""
-        loop = asyncio.get_running_loop()
+        loop = _running_loop()
+        found = self._waiting_first
+        if found is not None and found.loop is loop:
+            return found
         found = self._waiters.get(loop)
         if found is None:
             with self._lock:
                 if self.done:
                     return None
                 found = self._waiters[loop] = _LoopWaiters(loop)
+                self._waiting_first = self._waiting_first or found
         return found
 
     def _finish(self) -> None:
@@ -158,18 +166,20 @@ class Pending:
 class _LoopWaiters:
     """The future that all tasks of one event loop share for one batch, in the protocol that asyncio's tasks speak."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_contexts", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._callbacks: list[tuple[_Callback, Context | None]] = []
+        self.loop = loop
+        self._callbacks: list[_Callback] = []
+        self._contexts: list[Context | None] = []  # one per callback; pairs would cost the garbage collector
         self._asyncio_future_blocking = False
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        return self.loop
 
     def add_done_callback(self, callback: _Callback, *, context: Context | None = None) -> None:
-        self._callbacks.append((callback, context))
+        self._callbacks.append(callback)
+        self._contexts.append(context)
 
     def result(self) -> None:
         """Nothing; each `Pending` reads its batch."""
@@ -181,22 +191,23 @@ class _LoopWaiters:
     def wake_soon(self) -> None:
         """Let the loop run all callbacks in one step; called from the log's writer thread."""
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop was closed: nobody waits any more
             self._callbacks.clear()
 
     def _wake(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        callbacks.reverse()  # popped from the end, so first come is first served
-        while callbacks:
-            callback, context = callbacks.pop()
-            try:
+        callbacks, contexts = self._callbacks, self._contexts
+        self._callbacks, self._contexts = [], []
+        woken = 0
+        try:
+            for callback, context in zip(callbacks, contexts, strict=True):
+                woken += 1
                 if context is None:
                     callback(self)
                 else:
                     context.run(callback, self)
-            except BaseException:
-                # A task was interrupted: the others must still be woken.
-                self._callbacks = callbacks[::-1] + self._callbacks
-                self._loop.call_soon(self._wake)
-                raise
+        finally:
+            if woken < len(callbacks):  # a task was interrupted: the others must still be woken
+                self._callbacks += callbacks[woken:]
+                self._contexts += contexts[woken:]
+                self.loop.call_soon(self._wake)

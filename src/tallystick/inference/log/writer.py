@@ -50,6 +50,9 @@ from tallystick.inference.log.wal import (
 
 _WRITING, _IDLE, _LINGERING = range(3)  # what the writer thread waits for
 
+_LAST_OFFSET = LOG_BATCH_ENTRIES_MAX - 1
+_SMALL_BYTES = LOG_BATCH_BYTES_MAX // LOG_BATCH_ENTRIES_MAX  # a batch of such entries is bounded by their number alone
+
 _SEALED_BY_MANY = 3  # batches that one `append_many` may fill: two by count, one more by bytes
 
 _BUSY_ENTRIES = 64  # a batch this large means many producers: waiting for more then saves syncs and costs no one
@@ -155,7 +158,14 @@ class Log:
         with self._lock:
             if self._refusal is not None:
                 self._refuse()
-            return self._put(entry, body)
+            # The next lines are `_put`, written out: a call costs as much as all of them.
+            batch = self._open
+            entries = batch.entries
+            offset = len(entries)
+            entries.append(entry)
+            if not 0 < offset < _LAST_OFFSET or len(entry) > _SMALL_BYTES or self._keeps_bodies:
+                self._advance(batch, offset, entry, body)
+        return Pending(batch, offset)
 
     def append_many(self, entries: Sequence[bytes]) -> list[Pending]:
         """Take up to 4,096 entries at once, all of them or none; they get consecutive indices.
@@ -243,21 +253,25 @@ class Log:
         self.close()
 
     def _put(self, entry: bytes, body: bytes) -> Pending:
-        """Add an entry to the open batch, seal a full one, and wake the writer if it should. Holds the lock."""
         batch = self._open
         offset = len(batch.entries)
         batch.entries.append(entry)
-        batch.bytes += len(entry)
+        self._advance(batch, offset, entry, body)
+        return Pending(batch, offset)
+
+    def _advance(self, batch: Batch, offset: int, entry: bytes, body: bytes) -> None:
+        """Count what was put into the open batch, seal it when full, wake the writer if it sleeps. Holds the lock."""
         if self._keeps_bodies:
             batch.bodies.append(body)
             batch.bytes += len(body)
+        if len(entry) > _SMALL_BYTES:
+            batch.bytes += len(entry)
         if offset == 0:
             self._opened_s = time.monotonic()
             if self._waiting == _IDLE:
                 self._arrived.notify()
-        if offset >= LOG_BATCH_ENTRIES_MAX - 1 or batch.bytes >= LOG_BATCH_BYTES_MAX:
+        if offset >= _LAST_OFFSET or batch.bytes >= LOG_BATCH_BYTES_MAX:
             self._seal(batch)
-        return Pending(batch, offset)
 
     def _seal(self, batch: Batch) -> None:
         self._sealed.append(batch)
