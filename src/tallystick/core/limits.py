@@ -161,7 +161,7 @@ INLINE_PREDICT_S: Final = 0.002  # models slower than this on average run in a t
 PREDICT_THREADS: Final = 2  # onnxruntime releases the interpreter; more threads than cores only add switching
 CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arrive; a receipt needs one
 ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
-BACKOFF_S: Final = 1  # told to clients in Retry-After when the log's queue is full
+RETRY_AFTER_S: Final = 1  # told to clients in Retry-After; a queue drains and a checkpoint comes within it
 OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once
 
 # --- deployments
