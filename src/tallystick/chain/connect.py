@@ -13,7 +13,7 @@ from tallystick.core.limits import RPC_TIMEOUT_S
 
 
 def connect(target: str | Path, *, timeout_s: float = RPC_TIMEOUT_S, read_only: bool = False) -> Node:
-    """Return a `Node` for an http(s) URL or for the path of an embedded chain, which is created if absent.
+    """Return a `Node` for an http(s) URL or for the path of an embedded chain, which `embedded.create` has made.
 
     timeout_s  for one HTTP request; the embedded chain waits for nobody but other writers
     read_only  opens an existing embedded chain without the right to write it; meaningless for a URL

@@ -17,9 +17,11 @@ from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
 from tallystick.chain.node import Node
+from tallystick.chain.outbox_policy import Clock, OutboxPolicy, SystemClock
 from tallystick.chain.outbox_rows import DRAFTED, IN_FLIGHT, MINED, STATES, Change, Row
+from tallystick.chain.outbox_signing import OWN_KEYS
 from tallystick.chain.outbox_store import OutboxStore
-from tallystick.chain.outbox_worker import Clock, OutboxPolicy, OutboxWorker, SystemClock
+from tallystick.chain.outbox_worker import OutboxWorker
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.limits import (
     OUTBOX_KEY_CHARS_MAX,
@@ -169,11 +171,11 @@ class Outbox:
 
 
 def _check(key: str, call: Call) -> None:
-    if not key or len(key) > OUTBOX_KEY_CHARS_MAX or not key.isprintable():
+    if not key or len(key) > OUTBOX_KEY_CHARS_MAX or not key.isprintable() or key.startswith(OWN_KEYS):
         raise InvalidInput(
             "outbox.key",
             "not an idempotency key",
-            expected=f"1 to {OUTBOX_KEY_CHARS_MAX} printable characters",
+            expected=f"1 to {OUTBOX_KEY_CHARS_MAX} printable characters, not beginning with {OWN_KEYS!r}",
             got=repr(key)[:80],
         )
     if call.value < 0:

@@ -8,13 +8,15 @@ that something else spent it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from tallystick.chain.facts import TxReceipt
+from tallystick.chain.outbox_policy import Patience
 from tallystick.chain.outbox_rows import MINED, REPLACED, SENT, Row
 from tallystick.core.errors import Broken
-from tallystick.core.limits import OUTBOX_ATTEMPTS_MAX, OUTBOX_BUMP_AFTER_S, OUTBOX_REBROADCAST_AFTER_S
+from tallystick.core.limits import OUTBOX_ATTEMPTS_MAX, OUTBOX_FILL_MAX
 
 # What a node says when it wants a better price for the same nonce.
 PRICE_TOO_LOW = frozenset({"chain.underpriced", "chain.replacement_underpriced"})
@@ -45,14 +47,6 @@ class Sight:
     final_number: int
     final_nonce: int
     spent_nonce: int
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait before sending again and before offering more, in seconds."""
-
-    bump_after_s: float = OUTBOX_BUMP_AFTER_S
-    rebroadcast_after_s: float = OUTBOX_REBROADCAST_AFTER_S
 
 
 def due(row: Row, receipt: TxReceipt | None, sight: Sight, patience: Patience, now_s: float) -> Due:
@@ -91,6 +85,22 @@ def is_repeat_due(row: Row, patience: Patience, now_s: float) -> bool:
     """Return whether the row's current attempt should be handed over again as it is."""
     sent_s = None if row.current is None else row.current.sent_s
     return row.state != SENT or sent_s is None or _passed(sent_s, now_s, patience.rebroadcast_after_s)
+
+
+def missing_nonces(unmined: Sequence[Row], sight: Sight, patience: Patience, now_s: float) -> list[int]:
+    """Return the nonces that the chain waits for and no row has, once it has waited long enough.
+
+    unmined  all rows in flight without a receipt
+
+    Ours are taken without gaps; one opens when the key was used elsewhere and a reorganisation took that transaction
+    out for good. Everything behind it would wait for ever.
+    """
+    first = min(unmined, key=lambda row: row.nonce or 0, default=None)
+    if first is None or first.nonce is None or first.current is None or first.current.sent_s is None:
+        return []
+    if not _passed(first.current.signed_s, now_s, patience.bump_after_s):
+        return []
+    return list(range(sight.spent_nonce, min(first.nonce, sight.spent_nonce + OUTBOX_FILL_MAX)))
 
 
 def _passed(since_s: float, now_s: float, span_s: float) -> bool:

@@ -1,7 +1,8 @@
 """The outbox's own SQLite file: rows, their attempts, the nonce counters, and every change of state.
 
 The file is the authority on what this account has signed and is never rebuilt; it holds signed transactions but no
-key. Each method is one SQL transaction, durable when it returns. No rule lives here except those that SQL itself
+key. Each method is one SQL transaction; what a signature depends on is durable when it returns, what the chain will
+tell again (sent, mined, final) is durable with the next such write. No rule lives here except those that SQL itself
 keeps: keys unique per chain, nonces unique per chain and sender, a state left only from the state it was read in.
 """
 
@@ -142,28 +143,31 @@ class OutboxStore:
         return self.row(row_id)
 
     def sign(
-        self, row: Row, nonce: int | None, signed: SignedTransaction, gas: int, fees: Fees, why: str, now_s: float
+        self, row: Row, nonce: int, signed: SignedTransaction, gas: int, fees: Fees, why: str, now_s: float
     ) -> Row:
         """Record the signed bytes as the row's next attempt, before they go anywhere.
 
-        nonce  given by `take_nonce` for a drafted row; None for a bump, which keeps the row's nonce
+        nonce   from `take_nonce`; for a better offer the row's own
+        raises  Unavailable "outbox.moved" when another process changed the row meanwhile
 
         Called inside `together`, so that nonce, counter and bytes are one SQL transaction.
         """
-        taken = row.nonce if nonce is None else nonce
         number = len(row.attempts)
         self._db.execute(
             "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-            (row.id, number, taken, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy, now_s),
+            (row.id, number, nonce, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy, now_s),
         )
-        if not self._move(row, SIGNED, why, now_s, nonce=taken):
+        if not self._move(row, SIGNED, why, now_s, nonce=nonce):
             raise Unavailable("outbox.moved", f"row {row.id} was changed by another process", hint="try again")
         return self.row(row.id)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make every change within the block one SQL transaction: all of them durable, or none."""
-        with self._transaction():
+    def together(self, *, durable: bool = True) -> Iterator[None]:
+        """Make every change within the block one SQL transaction: all of them, or none.
+
+        durable  False spares the disk a flush where a power cut costs only another look at the chain
+        """
+        with self._transaction(durable=durable):
             yield
 
     def take_nonce(self, chain_id: int, sender: str, floor: int) -> int:
@@ -181,7 +185,7 @@ class OutboxStore:
 
     def record_sent(self, outcomes: Sequence[tuple[Row, str | None, bool]], now_s: float) -> None:
         """Record what came of handing rows' current attempts to the node: (row, objection or None, accepted)."""
-        with self._transaction() as db:
+        with self._transaction(durable=False) as db:
             for row, answer, accepted in outcomes:
                 attempt = row.current
                 if attempt is None:
@@ -245,7 +249,6 @@ class OutboxStore:
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._transaction() as db:
             mark, version, tables = (
@@ -275,11 +278,13 @@ class OutboxStore:
             ]
 
     @contextmanager
-    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, write: bool = True, durable: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock:
             nested = self._db.in_transaction
             try:
                 if not nested:
+                    if write:
+                        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                     self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield self._db
                 if not nested:

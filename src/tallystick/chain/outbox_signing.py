@@ -1,0 +1,178 @@
+"""From a drafted row to signed bytes on disk: simulate, price, take a nonce, sign, record.
+
+Nothing leaves from here. The nonce and the bytes that use it become durable in one SQL transaction, so no nonce is
+ever taken without bytes, nor twice. `outbox_worker.py` hands over what is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tallystick.chain.accounts import Account, SignedTransaction, TransactionFields
+from tallystick.chain.calls import Call
+from tallystick.chain.fees import Fees, bumped_fees, first_fees
+from tallystick.chain.node import Node
+from tallystick.chain.outbox_policy import Clock, OutboxPolicy
+from tallystick.chain.outbox_rows import DRAFTED, FAILED, IN_FLIGHT, UNMINED, Row
+from tallystick.chain.outbox_store import OutboxStore
+from tallystick.core.errors import Broken, InvalidInput, Rejected, TallystickError, Unavailable
+from tallystick.core.limits import GAS_MARGIN_PERCENT, OUTBOX_IN_FLIGHT_MAX
+
+OWN_KEYS = "outbox: "  # how the keys of the outbox's own rows begin; nobody else's may
+
+_FILL_GAS = 100_000  # a plain transfer takes 21,000; rollups add the cost of their data
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the newest block says of prices: wei per gas, and the most gas a transaction can use."""
+
+    base_fee: int | None
+    tip: int
+    gas_limit: int
+
+
+def is_filler(row: Row) -> bool:
+    """Return whether the row only fills a nonce that was lost."""
+    return row.key.startswith(OWN_KEYS)
+
+
+class OutboxSigner:
+    """Signs rows of one account on one chain."""
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        node: Node,
+        account: Account,
+        policy: OutboxPolicy,
+        clock: Clock,
+        faults: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._account = account
+        self._policy = policy
+        self._clock = clock
+        self._faults = faults
+
+    def market(self) -> Market:
+        """Return what the newest block and the node say of prices."""
+        head = self._node.block("latest")
+        tip = self._node.gas_price() if head.base_fee is None else self._node.tip_suggestion()
+        return Market(head.base_fee, tip, head.gas_limit)
+
+    def sign_drafted(self) -> list[Row]:
+        """Sign every drafted row that the chain would accept now, and fail those that it never will.
+
+        raises  Unavailable when the node does not answer or asks for more than the budget allows
+        """
+        chain_id, sender = self._node.chain_id, self._account.address
+        room = OUTBOX_IN_FLIGHT_MAX - self._store.count(chain_id, sender, IN_FLIGHT)
+        drafted = self._store.rows(chain_id, sender, (DRAFTED,), room) if room > 0 else []
+        if not drafted:
+            return []
+        # A refusal counts only on a state that holds all that was asked for before. Until then the row stays drafted.
+        is_settled = not self._store.count(chain_id, sender, UNMINED)
+        accepted = self._simulated(drafted, is_settled=is_settled)
+        ready = self._affordable(accepted, is_settled=is_settled) if accepted else []
+        if not ready:
+            return []
+        floor = self._node.nonce(sender)
+        now_s = self._clock.now_s()
+        self._faults("sign.before")
+        signed: list[Row] = []
+        with self._store.together():
+            for row, gas, fees in ready:
+                nonce = self._store.take_nonce(chain_id, sender, floor)
+                transaction = self._sign(row, nonce, gas, fees)
+                signed.append(self._store.sign(row, nonce, transaction, gas, fees, "simulated and signed", now_s))
+                self._faults("sign.within")
+        self._faults("sign.after")
+        return signed
+
+    def bump(self, row: Row, market: Market) -> Row | None:
+        """Record a better offer for the row, same call and same nonce; None when the budget allows none."""
+        last = row.current
+        if last is None:
+            raise Broken("outbox.no_attempt", f"row {row.id} was to be bumped without an attempt")
+        fees = bumped_fees(last.fees, market.base_fee, market.tip, self._policy.budget)
+        if fees is None:
+            return None
+        with self._store.together():
+            transaction = self._sign(row, last.nonce, last.gas, fees)
+            bumped = self._store.sign(row, last.nonce, transaction, last.gas, fees, "offered more", self._clock.now_s())
+        self._faults("bump.after")
+        return bumped
+
+    def fill(self, nonces: Iterable[int]) -> list[Row]:
+        """Sign transfers of nothing to ourselves at nonces that the chain waits for and no row has."""
+        market = self.market()
+        fees = first_fees(market.base_fee, market.tip, self._policy.budget)
+        sender, now_s = self._account.address, self._clock.now_s()
+        filled: list[Row] = []
+        with self._store.together():
+            for nonce in nonces:
+                call = Call(sender, b"", 0, "outbox", "fill", {"nonce": nonce})
+                key = f"{OWN_KEYS}fill nonce {nonce} of {sender}"
+                row = self._store.draft(self._node.chain_id, sender, key, call, _FILL_GAS, now_s)
+                if row.state == DRAFTED:
+                    transaction = self._sign(row, nonce, _FILL_GAS, fees)
+                    filled.append(self._store.sign(row, nonce, transaction, _FILL_GAS, fees, "filled a gap", now_s))
+            self._faults("fill.within")
+        return filled
+
+    def _simulated(self, rows: Sequence[Row], *, is_settled: bool) -> list[tuple[Row, int]]:
+        answers = self._node.simulate([row.call for row in rows], sender=self._account.address)
+        accepted: list[tuple[Row, int]] = []
+        for row, answer in zip(rows, answers, strict=True):
+            problem = answer if isinstance(answer, TallystickError) else self._missing_contract(row.call)
+            if problem is None and isinstance(answer, int):
+                accepted.append((row, row.gas or answer + answer * GAS_MARGIN_PERCENT // 100))
+            elif not isinstance(problem, Rejected | InvalidInput) or problem.code == "rpc.answer":
+                raise problem or Broken("outbox.simulation", "a simulation gave neither gas nor a reason")
+            elif is_settled and not accepted:
+                self._store.move(row, FAILED, "refused in simulation", self._clock.now_s(), error=problem)
+        return accepted
+
+    def _missing_contract(self, call: Call) -> TallystickError | None:
+        if call.to is None or not call.data:
+            return None
+        try:
+            self._node.check_contract(call.to)
+        except (InvalidInput, Unavailable) as error:
+            return error
+        return None
+
+    def _affordable(self, accepted: Sequence[tuple[Row, int]], *, is_settled: bool) -> list[tuple[Row, int, Fees]]:
+        market = self.market()
+        fees = first_fees(market.base_fee, market.tip, self._policy.budget)
+        left = self._node.balance(self._account.address)
+        kept: list[tuple[Row, int, Fees]] = []
+        for row, wanted in accepted:
+            gas = min(wanted, market.gas_limit)
+            cost = row.call.value + gas * fees.cap
+            if cost <= left:
+                left -= cost
+                kept.append((row, gas, fees))
+            elif is_settled and not kept:
+                error = _too_poor(self._account.address, cost, left)
+                self._store.move(row, FAILED, "too little money", self._clock.now_s(), error=error)
+        return kept
+
+    def _sign(self, row: Row, nonce: int, gas: int, fees: Fees) -> SignedTransaction:
+        call = row.call
+        return self._account.sign_transaction(
+            TransactionFields(row.chain_id, nonce, call.to, call.value, call.data, gas, fees)
+        )
+
+
+def _too_poor(address: str, cost: int, balance: int) -> Rejected:
+    return Rejected(
+        "chain.insufficient_funds",
+        f"account {address} cannot pay for this",
+        expected=f"{cost} wei",
+        got=f"{balance} wei",
+        hint="fund the account and ask again",
+    )
