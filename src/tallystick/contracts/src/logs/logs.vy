@@ -42,7 +42,8 @@ def offer_log(log_id: uint256, receiver: address):
 def accept_log(log_id: uint256):
     word: uint256 = self._words[log_id]
     assert word & _RETIRED == 0, "logs: retired"
-    assert word != 0 and self._pending[log_id] == msg.sender, "logs: not offered"
+    # The zero address sends only in simulations, and no offer is an offer to it.
+    assert self._pending[log_id] == msg.sender and msg.sender != empty(address), "logs: not offered"
     self._pending[log_id] = empty(address)
     self._words[log_id] = word & ~_OWNER_MASK | convert(msg.sender, uint256)
     log ILogAnchor.LogTransferred(log_id=log_id, sender=self._owner_in(word), receiver=msg.sender)

@@ -15,6 +15,7 @@ from ...interfaces import IModelRegistry
 interface IERC721Receiver:
     def onERC721Received(operator: address, sender: address, token_id: uint256, data: Bytes[1024]) -> bytes4: nonpayable
 
+_RECEIVED: constant(bytes4) = method_id("onERC721Received(address,address,uint256,bytes)", output_type=bytes4)
 _OWNER_MASK: constant(uint256) = 2**160 - 1
 _TRANSFERS_SHIFT: constant(uint256) = 160
 _TAG_SHIFT: constant(uint256) = 208
@@ -82,7 +83,7 @@ def safeTransferFrom(sender: address, receiver: address, token_id: uint256, data
     self._transfer(sender, receiver, token_id)
     if receiver.is_contract:
         answer: bytes4 = extcall IERC721Receiver(receiver).onERC721Received(msg.sender, sender, token_id, data)
-        assert answer == method_id("onERC721Received(address,address,uint256,bytes)", output_type=bytes4), "erc721: receiver refused"
+        assert answer == _RECEIVED, "erc721: receiver refused"
 
 
 @internal
@@ -101,7 +102,12 @@ def _transfer(sender: address, receiver: address, token_id: uint256):
     owner: address = convert(word & _OWNER_MASK, address)
     assert owner != empty(address), "erc721: no such token"
     approved: address = self._approved[token_id]
-    assert msg.sender == owner or msg.sender == approved or self._operators[owner][msg.sender], "erc721: not owner or approved"
+    # The zero address sends only in simulations, and no approval is an approval of it.
+    assert (
+        msg.sender == owner
+        or (msg.sender == approved and approved != empty(address))
+        or self._operators[owner][msg.sender]
+    ), "erc721: not owner or approved"
     assert sender == owner, "erc721: wrong owner"
     assert receiver != empty(address), "erc721: zero address"
 

@@ -3,7 +3,8 @@
 @title   Versions: append-only records of what a model was made of
 @license Apache-2.0
 @notice  A record is found by its statement and never changes, but for its status. Two words carry what is small:
-         place  model id in bits 0 to 63, seq 64 to 95, data size 96 to 159, first parent: seq 160 to 191, model 192 to 255
+         place  model id in bits 0 to 63, seq 64 to 95, data size 96 to 159, first parent's seq 160 to 191 and model id
+                192 to 255
          head   signer in bits 0 to 159, time 160 to 199, key index 200 to 231, kinds 232 to 239, status 240 to 247,
                 number of parents 248 to 255
 @custom:invariant A statement has one place; a model's places are 1, 2, 3, … without a gap; every parent has a place
