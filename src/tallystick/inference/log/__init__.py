@@ -4,10 +4,29 @@
 after a crash; `frames` and `levels` say what is on the disk.
 """
 
+from tallystick.inference.log.auditing import Audit, Fault, audit
+from tallystick.inference.log.exporting import Exported, export, log_prefix
 from tallystick.inference.log.files import Files, file_system
 from tallystick.inference.log.pending import Batch, Pending
 from tallystick.inference.log.reader import LogReader
-from tallystick.inference.log.tiles import TileName, bundle_name, tiles_of
+from tallystick.inference.log.static import TileReader, read_checkpoint
+from tallystick.inference.log.tiles import TileName
 from tallystick.inference.log.writer import Log
 
-__all__ = ["Batch", "Files", "Log", "LogReader", "Pending", "TileName", "bundle_name", "file_system", "tiles_of"]
+__all__ = [
+    "Audit",
+    "Batch",
+    "Exported",
+    "Fault",
+    "Files",
+    "Log",
+    "LogReader",
+    "Pending",
+    "TileName",
+    "TileReader",
+    "audit",
+    "export",
+    "file_system",
+    "log_prefix",
+    "read_checkpoint",
+]

@@ -140,19 +140,21 @@ def decode_items(payload: bytes, count: int, prefix_bytes: int, what: str = "fra
 
     raises  InvalidInput "wal.items" when they do not fit it exactly
     """
-    items: list[bytes] = []
-    position = 0
-    for _ in range(count):
-        start = position + prefix_bytes
-        end = start + int.from_bytes(payload[position:start], "big")
-        if start > len(payload) or end > len(payload):
-            raise InvalidInput(
-                "wal.items", f"{what} ends inside an item", expected=f"{count} items", got=f"{len(items)} whole ones"
-            )
-        items.append(payload[start:end])
-        position = end
-    if position != len(payload):
-        raise InvalidInput(
-            "wal.items", f"{what} has bytes after its last item", expected=position, got=f"{len(payload)} bytes"
-        )
+    items, fault = split_items(payload, count, prefix_bytes)
+    if fault:
+        raise InvalidInput("wal.items", f"{what} does not hold its items", expected=f"{count} items", got=fault)
     return items
+
+
+def split_items(data: bytes, count: int, prefix_bytes: int) -> tuple[list[bytes], str]:
+    """Return as many of `count` items as can be read, and what is wrong after them, if anything."""
+    items: list[bytes] = []
+    at = 0
+    for _ in range(count):
+        start = at + prefix_bytes
+        end = start + int.from_bytes(data[at:start], "big")
+        if end > len(data) or start > len(data):
+            return items, f"it ends inside item {len(items)}"
+        items.append(data[start:end])
+        at = end
+    return items, "" if at == len(data) else f"{len(data) - at} bytes after the last item"
