@@ -40,19 +40,23 @@ class Kinds(IntFlag):
 
     @classmethod
     def named(cls, names: list[str]) -> Kinds:
-        """Return the kinds of these lower-case names; raise InvalidInput "kinds.unknown"."""
-        known = {kind.name.lower(): kind for kind in cls if kind.name}
-        if not {*names} <= {*known}:
-            raise InvalidInput("kinds.unknown", "unknown kind of change", expected=", ".join(known), got=names)
+        """Return the kinds of these lower-case names, in the order of the flags; raise InvalidInput "kinds.names"."""
         found = cls(0)
-        for name in names:
-            found |= known[name]
+        for kind in cls:
+            if kind.name and kind.name.lower() in names:
+                found |= kind
+        if found.names != names:
+            known = ", ".join(cls(31).names)
+            raise InvalidInput("kinds.names", "not kinds of change, each once and in order", expected=known, got=names)
         return found
 
     @property
     def names(self) -> list[str]:
         """The lower-case names, in the order of the flags."""
         return [kind.name.lower() for kind in Kinds if kind in self and kind.name]
+
+
+UNCHANGED = Kinds(0)  # also the kinds of a first version, which has nothing to compare with
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def read_config(data: bytes, what: str) -> Any:
 
 def parse_json(data: bytes, what: str) -> Any:
     """Return the value of JSON from outside, with floats and unsafe integers as `{"$number": "…"}`; errors as above."""
+    canonical.check_nesting(data, what)
     try:
         value = json.loads(
             data.decode("utf-8"),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tallystick.core import documents
+from tallystick.core import canonical, documents
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import BLOB_CHUNK_BYTES, SAFE_INTEGER_MAX, SAFETENSORS_HEADER_BYTES_MAX, TENSORS_MAX
 from tallystick.core.manifest import FileEntry
@@ -28,6 +28,7 @@ from tallystick.store.files import open_regular
 
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
+_DEPTH = 3  # the header, a tensor, its shape
 # Element types of the format itself; ONNX knows others.
 _DTYPES = frozenset(
     {
@@ -60,6 +61,7 @@ def read_header(data: bytes) -> tuple[Span, ...]:
     """
     if data[:1] != b"{":
         raise InvalidInput("safetensors.header", "header does not begin with an object", got=ascii(data[:8]))
+    canonical.check_nesting(data, "header", _DEPTH)
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer)
     except (ValueError, RecursionError) as error:

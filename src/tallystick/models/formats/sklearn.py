@@ -188,21 +188,23 @@ def _is_named_parts(value: Any) -> bool:
 _UNKNOWN: Final = object()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = SKLEARN_DEPTH_MAX) -> Any:
     """Return texts, None, plain numbers, and lists or dictionaries of them as canonical JSON, or _UNKNOWN."""
     if value is None or isinstance(value, bool | str):
         return value
     if _is_array(value):
-        return _plain(value.tolist()) if value.dtype.kind in "OUS" or value.ndim == 0 else _UNKNOWN
+        return _plain(value.tolist(), depth) if value.dtype.kind in "OUS" or value.ndim == 0 else _UNKNOWN
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, bytes):
         return {"$hex": value.hex()}
+    if depth == 0:
+        return _UNKNOWN
     if isinstance(value, list | tuple):
-        items = [_plain(item) for item in value]
+        items = [_plain(item, depth - 1) for item in value]
         return _UNKNOWN if any(item is _UNKNOWN for item in items) else items
     if isinstance(value, Mapping):
-        pairs = [[_plain(key), _plain(item)] for key, item in value.items()]
+        pairs = [[_plain(key, depth - 1), _plain(item, depth - 1)] for key, item in value.items()]
         if any(item is _UNKNOWN for pair in pairs for item in pair):
             return _UNKNOWN
         return {"$map": sorted(pairs, key=canonical.encode)}
