@@ -168,11 +168,9 @@ class Dataset:
             salts = split_digests(_read_part(self.folder, at, "salts", segment))
             yield from zip(rows, salts, strict=True)
 
-    def parts(self) -> Iterator[tuple[str, Path]]:
-        """Yield (kind, path) of every file behind the log; all but the commitments show the rows."""
-        for at in range(len(self.document.segments)):
-            for kind in PARTS:
-                yield kind, _part(self.folder, at, kind)
+    def parts_of(self, segment: int) -> list[tuple[str, Path]]:
+        """Return (kind, path) of the files of a segment; all but the commitments show the rows."""
+        return [(kind, _part(self.folder, segment, kind)) for kind in PARTS]
 
     def append(self, rows: Iterable[Row]) -> Dataset:
         """Return the data set with these rows added under fresh salts; durable, all of them or none.
