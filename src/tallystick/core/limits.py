@@ -97,9 +97,16 @@ LOG_SEGMENT_BYTES: Final = 64 * 2**20  # a WAL file; the unconfirmed tail of one
 LOG_WATERMARK_ENTRIES: Final = 2**18  # entries between two watermarks; replaying so many takes under a second
 LOG_RETRY_S: Final = 1.0  # after a full disk, how long before the next attempt
 LOG_RESERVE_BYTES: Final = 2**20  # given up when the disk is full so that the checkpoint journal still fits
-LOG_CLOCK_STEP_MS: Final = 1  # least advance of a log's record clock when the wall clock stands still or goes back
 LOG_TILE_CACHE: Final = 512  # expanded tiles a reader keeps, 16 KiB each
 LOG_OPEN_SEGMENTS_MAX: Final = 64  # WAL files a reader keeps open
+RECEIPT_HEADS_MAX: Final = 1_024  # checkpoints whose signature a receipt verifier remembers
+PREDICT_BODY_BYTES_MAX: Final = 4 * 2**20  # a request or an answer; both and their salts fit beside one log entry
+PREDICT_ELEMENTS_MAX: Final = 2**20  # numbers in one tensor; larger inputs belong in files
+PREDICT_TENSORS_MAX: Final = 256  # inputs or outputs of one model
+PREDICT_RANK_MAX: Final = 16  # dimensions of one tensor
+PREDICT_NAME_CHARS_MAX: Final = 256  # tensor names and request ids, echoed in answers
+PREDICT_JSON_DEPTH_MAX: Final = 24  # rank and the protocol's own nesting
+MODEL_BYTES_MAX: Final = 2 * 2**30  # protobuf's own limit for one ONNX message
 LOG_FAULTS_MAX: Final = 100  # faults an audit names before it stops counting
 
 # --- outbox
@@ -158,11 +165,20 @@ HTTP_DRAIN_S: Final = 10.0  # after a stop is asked for, how long answers under 
 HTTP_BACKLOG: Final = 1_024  # connections the kernel holds until they are accepted; a burst of clients is no fault
 HTTP_SWEEP_S: Final = 0.5  # between two looks at the deadlines above
 
+# --- HTTP dialers
+DIAL_CONNECT_S: Final = 5.0  # to reach a server that is up
+DIAL_ANSWER_S: Final = 60.0  # sent to answered; twice what our own servers allow themselves
+DIAL_ANSWER_BYTES_MAX: Final = 64 * 2**20  # one answer; a prediction for 40,000 rows is about 4 MiB
+ASK_TRIES_MAX: Final = 8  # of a request that a gateway was too busy to take: 0.05 + 0.1 + … + 3.2 s of patience
+ASK_BACKOFF_S: Final = 0.05  # before the first repeat, doubled each time
+TICKET_BATCHES_KEPT: Final = 1_024  # batch promises whose signature a client need not check again
+
 # --- gateway
 INFER_ID_CHARS_MAX: Final = 128  # of a request id that is echoed
 INLINE_PREDICT_BODY_BYTES: Final = 64 * 2**10  # bodies above this are parsed and predicted in a thread
 INLINE_PREDICT_S: Final = 0.002  # models slower than this on average run in a thread, so others are not kept waiting
 PREDICT_THREADS: Final = 2  # onnxruntime releases the interpreter; more threads than cores only add switching
+PREDICT_QUEUE_MAX: Final = 256  # predictions waiting for a thread; more would wait longer than clients do
 CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arrive; a receipt needs one
 ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
 RETRY_AFTER_S: Final = 1  # told to clients in Retry-After; a queue drains and a checkpoint comes within it

@@ -63,6 +63,7 @@ class Log:
 
     reader     reads entries, tiles and proofs, up to the durable size
     recovered  what opening found
+    keeps_bodies  whether bodies are kept beside the entries
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Log:
         self._sealed: deque[Batch] = deque()
         self._writing: Batch | None = None
         self._waiting = _WRITING
-        self._keeps_bodies = parts.bodies is not None
+        self.keeps_bodies = parts.bodies is not None
         self._mark_fault: Broken | None = None
         self._closing = False
         self._refusal: TallystickError | None = None
@@ -163,7 +164,7 @@ class Log:
             entries = batch.entries
             offset = len(entries)
             entries.append(entry)
-            if not 0 < offset < _LAST_OFFSET or len(entry) > _SMALL_BYTES or self._keeps_bodies:
+            if not 0 < offset < _LAST_OFFSET or len(entry) > _SMALL_BYTES or self.keeps_bodies:
                 self._advance(batch, offset, entry, body)
         return Pending(batch, offset)
 
@@ -261,7 +262,7 @@ class Log:
 
     def _advance(self, batch: Batch, offset: int, entry: bytes, body: bytes) -> None:
         """Count what was put into the open batch, seal it when full, wake the writer if it sleeps. Holds the lock."""
-        if self._keeps_bodies:
+        if self.keeps_bodies:
             batch.bodies.append(body)
             batch.bytes += len(body)
         if len(entry) > _SMALL_BYTES:
@@ -282,7 +283,7 @@ class Log:
             self._arrived.notify()
 
     def _check_body(self, body: bytes) -> None:
-        if not self._keeps_bodies:
+        if not self.keeps_bodies:
             raise InvalidInput("log.body", "this log keeps no bodies")
         if type(body) is not bytes or len(body) > LOG_BODY_BYTES_MAX:
             raise InvalidInput("log.body", "body is too large", expected=f"≤ {LOG_BODY_BYTES_MAX}", got=len(body))
