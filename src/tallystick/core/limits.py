@@ -144,9 +144,10 @@ DATA_SEGMENTS_MAX: Final = 50_000  # appends to one data log; its document lists
 DATA_LOCK_WAIT_S: Final = 10.0  # for another append to end; one of a million rows takes some seconds
 DATA_COLUMNS_MAX: Final = 16_384  # named columns of a table
 DATA_REASON_CHARS_MAX: Final = 1_000  # why rows were left out
+LINEAGE_MAX: Final = 100_000  # ancestors walked of one version; the oldest published lineages have some hundred
 PREDICATE_ENTRIES_MAX: Final = 10_000  # hyper-parameters, metrics or packages of one version
 PREDICATE_TEXT_MAX: Final = 4_096  # characters of one of them
-CHANGED_ROWS_SHOWN_MAX: Final = 20  # damaged rows or tensors named in one report; the rest are counted
+FAULTS_SHOWN_MAX: Final = 20  # damaged rows or tensors named in one report; the rest are counted
 
 # --- HTTP listeners
 HTTP_HEAD_BYTES_MAX: Final = 16 * 2**10  # request line and headers together; browsers send under 4 KiB
