@@ -16,7 +16,7 @@ from tallystick.chain.bindings.model_registry import Key, ModelRegistry, Version
 from tallystick.chain.bindings.model_registry import Roots as RecordedRoots
 from tallystick.chain.calls import BlockId
 from tallystick.core import dsse
-from tallystick.core.errors import InvalidInput, VerificationFailed
+from tallystick.core.errors import InvalidInput, TallystickError, VerificationFailed
 from tallystick.core.limits import CANONICAL_BYTES_MAX
 from tallystick.core.manifest import Manifest
 from tallystick.models.dataset import DataDocument
@@ -108,8 +108,11 @@ class Evidence:
 
     @cached_property
     def payload(self) -> bytes:
-        """The exact payload, by its digest."""
-        return self.blobs.get(self.statement_digest, CANONICAL_BYTES_MAX)
+        """The exact payload, by its digest, or from the envelope where the blob is lost or damaged."""
+        try:
+            return self.blobs.get(self.statement_digest, CANONICAL_BYTES_MAX)
+        except TallystickError:
+            return self.envelope.payload
 
     @cached_property
     def statement(self) -> VersionStatement:

@@ -76,6 +76,16 @@ class Roots:
             if root is not None and check_digest(root, "root") == NOT_RECORDED:
                 raise InvalidInput("roots.zero", "a root is zero", hint="zero says that it is not recorded")
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {root}" for name, root in self.to_dict().items())
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the roots by name, in hex; the data root with its size before a colon."""
+        data = None if self.data is None else f"{self.data_size}:{self.data.hex()}"
+        named = {"architecture": self.architecture, "parameters": self.parameters, "code": self.code}
+        shown = {name: None if root is None else root.hex() for name, root in named.items()}
+        return {"manifest": self.manifest.hex(), **shown, "data": data}
+
     def changed_from(self, parent: Roots) -> Kinds:
         """Return which parts differ, as the registry computes it; metadata is the signer's own word."""
         kinds = Kinds(0)

@@ -49,6 +49,9 @@ class Place:
     seq: int
     signer: str
 
+    def __str__(self) -> str:
+        return f"chain {self.chain_id}, registry {self.registry}, {self.model_id}@{self.seq} by {self.signer}"
+
 
 @dataclass(frozen=True)
 class Listing:
