@@ -1,0 +1,76 @@
+"""House rules of contracts: what an interface promises is what the sources do and what the tests have seen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tallystick.contracts as contracts
+from tallystick.contracts import artifact, names, source
+
+TESTS = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
+SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"
+REASON = re.compile(r'"([a-z0-9]+: [a-z ]+)"')
+PROMISED = re.compile(r"`([a-z0-9]+: [a-z ]+)`")
+
+
+def implementation(name):
+    return "\n".join(source(name, path) for path in artifact(name).sources if path.startswith("src/"))
+
+
+def interface(name):
+    return source(name, f"interfaces/I{name}.vyi")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_reason_is_in_the_interface_in_the_spec_and_in_a_test(name):
+    reasons = set(REASON.findall(implementation(name)))
+    assert reasons == set(PROMISED.findall(interface(name))) - {"module: reason"}
+    assert reasons
+    spec = SPEC.joinpath(re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower() + ".md").read_text("utf-8")
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in spec] == []
+    assert [reason for reason in sorted(reasons) if f'"{reason}"' not in TESTS] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_reason_fits_one_word(name):
+    assert all(len(reason) <= 32 for reason in REASON.findall(implementation(name)))
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_assertion_is_without_a_reason(name):
+    text = implementation(name)
+    plain = re.findall(r"(?m)^ +assert .*[^(]$", text)
+    assert [line for line in plain if not REASON.search(line)] == []
+    spread = re.findall(r"(?ms)^ +assert \($.*?^ +\)(.*?)$", text)
+    assert [end for end in spread if not REASON.search(end)] == []
+    assert "raise" not in text
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_event_is_declared_in_the_interface_emitted_and_tested(name):
+    declared = set(re.findall(r"(?m)^event (\w+):", interface(name)))
+    assert set(re.findall(rf"log I{name}\.(\w+)\(", implementation(name))) == declared
+    assert not re.findall(r"(?m)^event ", implementation(name))
+    assert [event for event in sorted(declared) if f"binding.{event}(" not in TESTS] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shell_states_its_invariant_its_end_and_its_known_limits(name):
+    shell = source(name, f"src/{name}.vy")
+    for tag in ("@custom:invariant", "@custom:kill", "@custom:security", "@license Apache-2.0"):
+        assert tag in shell
+
+
+def test_every_module_states_an_invariant():
+    for path in (Path(contracts.__file__).parent / "src").rglob("*.vy"):
+        assert "@custom:invariant" in path.read_text("utf-8"), path.name
+
+
+@pytest.mark.parametrize("name", names())
+def test_nobody_has_power_over_the_contract(name):
+    text = implementation(name)
+    for word in ("selfdestruct", "create_", "delegatecall", "is_delegate_call", "immutable(", "@deploy", "@payable"):
+        assert word not in text, word
