@@ -1,0 +1,64 @@
+"""Parsers of `inference`: the files of a log, and predictions as they come over HTTP."""
+
+from __future__ import annotations
+
+import io
+
+from tallystick.core.checkpoint import Checkpoint
+from tallystick.core.errors import InvalidInput
+from tallystick.inference import tensors
+from tallystick.inference.bodies import Body
+from tallystick.inference.log import frames, journal
+from tests.fuzz.parsers.core import ENTRIES, NOTE
+from tests.fuzz.targets import Target
+
+HEADER = frames.SegmentHeader(0, 1, bytes(32), bytes(8))
+INPUTS = (tensors.Tensor("x", "FP32", (-1, 2)), tensors.Tensor("name", "BYTES", (1,)))
+OUTPUTS = (tensors.Tensor("y", "FP32", (-1, 1)), tensors.Tensor("label", "INT64", (-1,)))
+
+REQUEST = (
+    b'{"id":"1","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,1]},'
+    b'{"name":"name","shape":[1],"datatype":"BYTES","data":["a"]}],"outputs":[{"name":"y"}],"parameters":{"t":1}}'
+)
+ANSWER = b'{"model_name":"m","model_version":"1","outputs":[{"name":"y","shape":[1,1],"datatype":"FP32","data":[0.5]}]}'
+
+
+def _frame(data: bytes) -> list[bytes]:
+    """Read one whole frame of a segment, as recovery does."""
+    seed = HEADER.seed
+    header = frames.FrameHeader.from_bytes(data[: frames.FRAME_HEADER_BYTES])
+    payload = data[frames.FRAME_HEADER_BYTES :]
+    header.check(payload, seed)
+    return frames.decode_items(payload, header.count, 2)
+
+
+def _bundle(data: bytes) -> list[bytes]:
+    if not data:
+        raise InvalidInput("fuzz.empty", "a bundle holds an entry")
+    return frames.decode_items(data, 7, 2, "bundle")
+
+
+def _journal(data: bytes) -> list[Checkpoint]:
+    return [journal.parse_head(note) for _, note in journal.decode_records(io.BytesIO(data))]
+
+
+TARGETS = [
+    Target("inference.frame", _frame, lambda: [frames.encode_frame(5, ENTRIES, 2, HEADER.seed)]),
+    Target(
+        "inference.bundle",
+        _bundle,
+        lambda: [frames.encode_items(ENTRIES, 2)],
+        lambda items: frames.encode_items(items, 2),
+        exact=True,
+    ),
+    Target("inference.journal", _journal, lambda: [b"", journal.encode_record(NOTE) * 2]),
+    Target(
+        "inference.body",
+        Body.from_bytes,
+        lambda: [Body(bytes(32), bytes(32), b"{}", b"[]").to_bytes()],
+        Body.to_bytes,
+        exact=True,
+    ),
+    Target("inference.request", lambda data: tensors.read_request(data, INPUTS, OUTPUTS), lambda: [REQUEST]),
+    Target("inference.answer", tensors.read_answer, lambda: [ANSWER]),
+]
