@@ -6,17 +6,23 @@ rules over `Accounts`. Read `docs/spec/chain.md` for each deviation and how it w
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import rlp
 from eth._utils.address import generate_contract_address
+from eth.vm.forks.byzantium.opcodes import ensure_no_static
+from eth.vm.forks.cancun.logic import selfdestruct_eip6780
 from eth.vm.forks.prague import PragueState
 from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueTransactionExecutor
+from eth.vm.forks.tangerine_whistle.constants import GAS_SELFDESTRUCT_EIP150
 from eth.vm.message import Message
+from eth.vm.opcode import as_opcode
+from eth.vm.opcode_values import SELFDESTRUCT
 
 from tallystick.chain.embedded.accounts import Accounts
 from tallystick.chain.embedded.fault import RpcFault
+from tallystick.chain.embedded.precompiles import MODEXP, POINT_EVALUATION, modexp, point_evaluation
 from tallystick.chain.embedded.transaction import SET_CODE, recover
 from tallystick.core.digest import keccak
 
@@ -29,6 +35,17 @@ _AUTH_REFUND: Final = 25_000 - 12_500
 
 class Computation(PragueComputation):  # type: ignore[misc]
     """One message's execution."""
+
+    opcodes: ClassVar[dict[int, Any]] = {
+        **PragueComputation.opcodes,
+        # the same instruction without py-evm's Python warning at every execution
+        SELFDESTRUCT: as_opcode(ensure_no_static(selfdestruct_eip6780), "SELFDESTRUCT", GAS_SELFDESTRUCT_EIP150),
+    }
+    _precompiles: ClassVar[dict[bytes, Any]] = {
+        **PragueComputation.get_precompiles(),
+        MODEXP: modexp,
+        POINT_EVALUATION: point_evaluation,
+    }
 
     @property
     def is_origin_computation(self) -> bool:
