@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 with atheris.instrument_imports(include=["tallystick"]):
     from tests.fuzz.targets import Target, targets
 
+    TABLE = targets()  # imports every parser, which must happen in here to be seen
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -52,14 +54,13 @@ def _seed(corpus: Path, chosen: list[Target], with_choice: bool) -> None:
 def main() -> int:
     """Fuzz; libFuzzer ends the process when its bound is reached (0) or a bug was found (not 0)."""
     options = _arguments()
-    table = targets()
     if options.target is None:
-        print("\n".join(["all", *table]))
+        print("\n".join(["all", *TABLE]))
         return 0
-    if options.target != "all" and options.target not in table:
+    if options.target != "all" and options.target not in TABLE:
         print(f"no parser is called {options.target}; run without a name for the list", file=sys.stderr)
         return 2
-    chosen = list(table.values()) if options.target == "all" else [table[options.target]]
+    chosen = list(TABLE.values()) if options.target == "all" else [TABLE[options.target]]
     check = _of_all(chosen) if options.target == "all" else chosen[0].check
     if options.replay:
         print("accepted" if check(options.replay.read_bytes()) else "refused")

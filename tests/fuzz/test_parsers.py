@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -112,8 +113,27 @@ def test_a_hundred_thousand_brackets_do_not_end_the_process(name: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fuzzer is built for Linux alone")
 def test_a_bounded_run_of_the_coverage_guided_fuzzer_finds_nothing(tmp_path: object) -> None:
-    runs = "200000" if os.environ.get("TALLYSTICK_LONG") else "6000"
+    runs = "1000000" if os.environ.get("TALLYSTICK_LONG") else "40000"
     command = [sys.executable, str(tree.ROOT / "tools" / "fuzz.py"), "all", "--runs", runs, "--corpus", str(tmp_path)]
     done = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
     assert f"Done {runs} runs" in done.stderr
+    reached = [int(count) for count in re.findall(r"cov: (\d+)", done.stderr)]
+    assert reached[-1] > 1_000, "the fuzzer is blind: it sees no branches of the parsers"
+
+
+def _reads_first_byte(data: bytes) -> int:
+    return data[0]
+
+
+def _forgets(data: bytes) -> bytes:
+    return data.strip()
+
+
+def test_the_table_itself_tells_a_stray_error_from_a_refusal() -> None:
+    with pytest.raises(IndexError):
+        Target("planted", _reads_first_byte, lambda: [b"a"]).check(b"")
+    with pytest.raises(AssertionError, match="second spelling"):
+        Target("planted", _forgets, lambda: [b"a"], bytes, exact=True).check(b" a")
+    with pytest.raises(AssertionError, match="does not read back"):
+        Target("planted", _forgets, lambda: [b"a"], lambda value: value + b"!").check(b"a")
