@@ -28,7 +28,7 @@ class RecordAudit:
         self._blobs = blobs
         self._allowed = None if versions is None else frozenset(versions)
         self._repeat = repeat
-        self._wrong: list[tuple[int, Check]] = []
+        self._wrong: list[Check] = []
         self.versions: Counter[bytes] = Counter()
         self.entries = 0
         self.first_ms = 0
@@ -36,12 +36,12 @@ class RecordAudit:
         self.bodies = 0
         self.repeated = 0
 
-    def take(self, reader: TileReader, start: int, entries: Sequence[bytes]) -> None:
-        """Look at the entries of one bundle, and at their bodies where they are published."""
+    def take(self, reader: TileReader, start: int, entries: Sequence[bytes | None]) -> None:
+        """Look at the entries of one bundle, and at their bodies where they are published; None is damaged."""
         records: list[Record | None] = []
         for index, entry in enumerate(entries, start):
             try:
-                records.append(self._record(entry))
+                records.append(None if entry is None else self._record(entry))
             except TallystickError as error:
                 records.append(None)
                 self._add(index, RECORDS, error)
@@ -50,14 +50,13 @@ class RecordAudit:
         if self._blobs.has_named(f"{reader.prefix}/{name.path}"):
             self._take_bodies(reader, start, records)
 
-    def checks(self, damaged: Collection[int]) -> Iterator[Check]:
-        """Yield the checks; what is wrong with entries that are known to be damaged says nothing more."""
-        wrong = [check for index, check in self._wrong if index not in damaged]
-        yield from wrong
-        if not any(check.name == RECORDS for check in wrong):
+    def checks(self) -> Iterator[Check]:
+        """Yield the checks: one for each fault, or one that says what held."""
+        yield from self._wrong
+        if not any(check.name == RECORDS for check in self._wrong):
             kinds = f"{len(self.versions)} versions" if self._allowed is None else "allowed versions"
             yield Check(RECORDS, True, f"{self.entries} entries are records of {kinds}, in the order of time")
-        if self.bodies and not any(check.name == BODIES for check in wrong):
+        if self.bodies and not any(check.name == BODIES for check in self._wrong):
             detail = f"{self.bodies} bodies are what their entries commit to, {self.repeated} answers were repeated"
             yield Check(BODIES, True, detail)
 
@@ -106,6 +105,6 @@ class RecordAudit:
         self.repeated += 1
 
     def _add(self, index: int, name: str, error: TallystickError) -> None:
-        if sum(check.name == name for _, check in self._wrong) < LOG_FAULTS_MAX:
+        if sum(check.name == name for check in self._wrong) < LOG_FAULTS_MAX:
             check = Check.failed(name, error)
-            self._wrong.append((index, Check(name, False, f"entry {index}: {check.detail}", check.expected, check.got)))
+            self._wrong.append(Check(name, False, f"entry {index}: {check.detail}", check.expected, check.got))

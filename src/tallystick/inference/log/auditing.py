@@ -15,13 +15,13 @@ from tallystick.core.errors import TallystickError, Unavailable
 from tallystick.core.limits import LOG_FAULTS_MAX, TILE_WIDTH
 from tallystick.inference.log.frames import split_items
 from tallystick.inference.log.levels import Tree
-from tallystick.inference.log.static import TileReader, first_difference
+from tallystick.inference.log.static import TileReader, first_difference, split_hashes
 from tallystick.inference.log.tiles import BUNDLE_LEVEL, TileName, tile_at
 from tallystick.inference.log.wal import ENTRY_PREFIX_BYTES
 
 _HASH = 32
 
-Visit = Callable[[int, Sequence[bytes]], None]
+Visit = Callable[[int, Sequence[bytes | None]], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def audit(reader: TileReader, sizes: Iterable[int] = (), visit: Visit | None = N
     """Read every file of the log that `reader.head` speaks for, and name all that is wrong, up to a hundred faults.
 
     sizes   where to note the derived root too
-    visit   called with (index of the first, entries) of each bundle, damaged entries included
+    visit   called with (index of the first, entries) of each bundle, None for entries that disagree with their tile
     raises  Unavailable when the store cannot be reached at all
     """
     work = _Work(reader, sizes, visit)
@@ -89,9 +89,9 @@ class _Work:
         """Compare bundle n, and every tile that it completes or touches."""
         name = tile_at(BUNDLE_LEVEL, n, self._reader.size)
         items = self._items(name)
-        if self._visit is not None:
-            self._visit(n * TILE_WIDTH, items)
         leaves = merkle.leaf_hashes(items)
+        if self._visit is not None:
+            self._visit(n * TILE_WIDTH, self._agreed(name, items, leaves))
         while self._wanted and self._wanted[-1] <= n * TILE_WIDTH + name.width:
             size = self._wanted.pop()
             self._roots[size] = self._tree.grow(leaves[: size - n * TILE_WIDTH]).tree.root()
@@ -129,6 +129,14 @@ class _Work:
         if fault and len(items) == name.width:
             self._add(Fault(self._path(name), f"{self._path(name)}: {fault}"))
         return items + [b""] * (name.width - len(items))
+
+    def _agreed(self, name: TileName, items: list[bytes], leaves: list[bytes]) -> Sequence[bytes | None]:
+        """Return the entries, None in place of those that disagree with the published tile: they are faults already."""
+        published = self._published(TileName(0, name.n, name.width))
+        if published is None or b"".join(leaves) == published:
+            return items
+        kept = split_hashes(published) + [b""] * len(leaves)
+        return [item if leaf == hash_ else None for item, leaf, hash_ in zip(items, leaves, kept, strict=False)]
 
     def _compare(self, level: int, start: int, hashes: bytes) -> None:
         name = tile_at(level, start // TILE_WIDTH, self._reader.size)

@@ -35,9 +35,17 @@ def log_prefix(origin: str) -> str:
     return f"logs/{sha256_hex(origin.encode())}"
 
 
-def export(reader: LogReader, blobs: BlobStore, checkpoint: bytes | None = None, *, whole: bool = False) -> Exported:
-    """Make the blob store hold the log up to a signed checkpoint, by default the latest; bodies too, where kept.
+def export(
+    reader: LogReader,
+    blobs: BlobStore,
+    checkpoint: bytes | None = None,
+    *,
+    bodies: bool = False,
+    whole: bool = False,
+) -> Exported:
+    """Make the blob store hold the log up to a signed checkpoint, by default the latest.
 
+    bodies  also what was kept beside the entries: requests and answers in the clear, for auditors who may read them
     whole   write every file again, not only what is new since the checkpoint that the store holds
     raises  InvalidInput "export.unsigned" before the first checkpoint, "export.older" when the store has a later one;
             VerificationFailed "export.root" when the log is not what the checkpoint says; as reads and writes do
@@ -52,7 +60,7 @@ def export(reader: LogReader, blobs: BlobStore, checkpoint: bytes | None = None,
     if since > head.size:
         raise InvalidInput("export.older", "the store holds a later checkpoint", expected=f"≥ {since}", got=head.size)
     files = 0
-    for name in tiles_of(head.size, since, bodies=reader.identity.bodies):
+    for name in tiles_of(head.size, since, bodies=bodies):
         blobs.write_named(f"{prefix}/{name.path}", _content(reader, name))
         files += 1
     blobs.write_named(f"{prefix}/checkpoint", note)
