@@ -5,7 +5,7 @@ It is held against real nodes in test_real_nodes.py: the same histories there gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tallystick.chain.calls import BlockId, Log
@@ -46,10 +46,12 @@ class FakeChain:
 
     script     [(answers to wait, change)]: done just before the answer that follows so many others
     remembers  whether logs of blocks that were reorganised away can still be asked for by hash
+    pages      whether a range of logs is answered block by block, so that it may see two sides of a fork
     """
 
-    def __init__(self, *, chain_id: int = 1, remembers: bool = True) -> None:
+    def __init__(self, *, chain_id: int = 1, remembers: bool = True, pages: bool = False) -> None:
         self.chain_id = chain_id
+        self.pages = pages
         self.remembers = remembers
         self.script: list[tuple[int, Callable[[FakeChain], None]]] = []
         self.answers = 0
@@ -107,7 +109,7 @@ class FakeChain:
     def logs(self, addresses, topics, *, from_block=None, to_block=None, block_hash=None) -> list[Log]:
         self._tick()
         if block_hash is None:
-            blocks = self.blocks[from_block : to_block + 1]
+            blocks = list(self._pages(from_block, to_block))
         elif block_hash in self.all and (self.remembers or self.all[block_hash] in self.blocks):
             blocks = [self.all[block_hash]]
         else:
@@ -115,6 +117,12 @@ class FakeChain:
         return [
             log for block in blocks for log in block.logs if log.address in addresses and log.topics[0] in topics[0]
         ]
+
+    def _pages(self, first: int, last: int) -> Iterator[FakeBlock]:
+        for number in range(first, last + 1):
+            if self.pages:
+                self._tick()
+            yield from self.blocks[number : number + 1]
 
     def _tick(self) -> None:
         while self.script and self.script[0][0] <= 0:

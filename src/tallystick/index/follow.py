@@ -114,7 +114,7 @@ class Follower:
         finality = state.finality
         if final is not None and (finality is None or final.number > finality.number):
             finality = Place(final.number, final.hash)
-        self._settled = max(head - self._unsettled, -1 if finality is None else min(finality.number, head))
+        self._settled = max(head - self._unsettled, -1 if finality is None else finality.number)
         self._ledger.settle(state.cursor, ancestor, finality, self._settled)
         if state.cursor is not None and ancestor != state.cursor:
             self._reorgs += 1
@@ -181,7 +181,7 @@ class Follower:
         all_facts = [self._facts(self._header(number), found) for number, found in _by_block(logs)]
         if not all_facts or all_facts[-1].place.number != last:
             all_facts.append(BlockFacts(end))
-        self._check_links(cursor, all_facts)
+        self._check_links(cursor, all_facts, end)
         if (cursor is not None and not self._is_on_chain(cursor)) or not self._is_on_chain(Place(end.number, end.hash)):
             raise Moved
         base = cursor
@@ -201,14 +201,16 @@ class Follower:
             self._width = (last - first + 1) // 2
             return None
 
-    def _check_links(self, cursor: Place | None, all_facts: list[BlockFacts]) -> None:
-        """Raise Moved unless the blocks that touch one another are each other's parents."""
+    def _check_links(self, cursor: Place | None, all_facts: list[BlockFacts], end: Header) -> None:
+        """Raise Moved unless blocks that touch are each other's parents and the last is the end of the range."""
         before = cursor
         for facts in all_facts:
             place = facts.place
             if before is not None and before.number + 1 == place.number and facts.block.parent_hash != before.hash:
                 raise Moved
             before = place
+        if before != Place(end.number, end.hash):
+            raise Moved
 
     def _header(self, number: int) -> Header:
         block = self._source.find_block(number)

@@ -146,7 +146,7 @@ def _reduced(projection: Projection, emitted: Emitted) -> list[Row]:
         where = f"log {emitted.log_index} of block {emitted.block_number}"
         raise Broken("index.reducer", f"projection {projection.name} failed at {where}: {error}") from error
     for row in rows:
-        if not _is_of(row.table, projection.name) or not all(map(_is_value, row.values.values())):
+        if not isinstance(row, Row) or not _is_of(row.table, projection.name) or not _fits(row.values):
             raise Broken("index.reducer", f"projection {projection.name} made what is no row of its own", got=row)
     return rows
 
@@ -155,7 +155,9 @@ def _is_of(table: str, name: str) -> bool:
     return table == name or table.startswith(f"{name}_")
 
 
-def _is_value(value: object) -> bool:
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return value is None or isinstance(value, str | bytes)
+def _fits(values: Mapping[str, object]) -> bool:
+    """Return whether SQLite holds every value exactly."""
+    return all(
+        -(2**63) <= value < 2**63 if isinstance(value, int) else value is None or isinstance(value, str | bytes)
+        for value in values.values()
+    )
