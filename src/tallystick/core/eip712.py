@@ -6,6 +6,7 @@ contracts demand; anything else has a second spelling and is refused.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +39,13 @@ class Domain:
 
     def separator(self) -> bytes:
         """Return the domain separator."""
-        values = (self.name, self.version, self.chain_id, parse_address(self.verifying_contract))
-        return struct_hash(_DOMAIN_TYPE, values)
+        return _separator(self)
+
+
+@functools.lru_cache(maxsize=64)  # a process signs for a handful of contracts, thousands of times a second
+def _separator(domain: Domain) -> bytes:
+    values = (domain.name, domain.version, domain.chain_id, parse_address(domain.verifying_contract))
+    return struct_hash(_DOMAIN_TYPE, values)
 
 
 def struct_hash(struct_type: str, values: Sequence[object]) -> bytes:
@@ -61,12 +67,13 @@ def struct_hash(struct_type: str, values: Sequence[object]) -> bytes:
         raise InvalidInput("eip712.value", "a member does not fit its type", got=str(error)[:120]) from None
 
 
-def _member_types(struct_type: str) -> list[str]:
+@functools.lru_cache(maxsize=64)
+def _member_types(struct_type: str) -> tuple[str, ...]:
     struct = _STRUCT.match(struct_type)
     found = [_MEMBER.match(member) for member in struct[1].split(",")] if struct else [None]
     if None in found:
         raise InvalidInput("eip712.type", "not a flat struct", expected="Name(type member,…)", got=struct_type[:120])
-    return [member[1] for member in found if member]
+    return tuple(member[1] for member in found if member)
 
 
 def _word(kind: str, value: object) -> tuple[str, object]:
