@@ -196,3 +196,5 @@ INDEX_BUSY_S: Final = 30.0  # wait for another process to finish its block, whic
 INDEX_QUERY_ROWS_MAX: Final = 10_000  # rows of one answer; more is asked for in pages
 INDEX_QUERY_STEPS_MAX: Final = 50_000_000  # SQLite machine instructions of one query: about a second
 INDEX_VALUE_BYTES_MAX: Final = 64 * 2**20  # one value in an answer; no fact of ours comes near
+FSCK_FINDINGS_MAX: Final = 1_000  # faults listed; a file with more is rubble, and the count still goes on
+FSCK_NODES_HELD_MAX: Final = 200_000  # trie nodes a replay holds before it drops those of past states, some 150 MB
