@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tallystick.chain.bindings import log_anchor, model_registry
 from tallystick.chain.bindings.log_anchor import LogAnchor
-from tallystick.chain.bindings.model_registry import ModelRegistry, Roots
+from tallystick.chain.bindings.model_registry import KeyRevoked, KeyRotated, ModelRegistry, Roots
 from tallystick.chain.calls import Call, Log
 from tallystick.contracts import artifact, names
 from tallystick.core.digest import keccak
@@ -167,12 +167,12 @@ def test_whatever_log_comes_is_an_event_or_invalid_input(event, topics, data):
 
 
 def test_a_log_of_another_event_is_refused():
-    topic, account = model_registry.KeyRotated.topic, bytes(12) + bytes.fromhex(ADDRESS[2:])
+    topic, account = KeyRotated.topic, bytes(12) + bytes.fromhex(ADDRESS[2:])
     data = (3).to_bytes(32, "big") + b"k" * 32
     good = a_log([topic, account], data)
-    assert model_registry.KeyRotated.decode(good) == model_registry.KeyRotated(ADDRESS, 3, b"k" * 32)
+    assert KeyRotated.decode(good) == KeyRotated(ADDRESS, 3, b"k" * 32)
     for bad in (
-        replace(good, topics=(model_registry.KeyRevoked.topic, account)),
+        replace(good, topics=(KeyRevoked.topic, account)),
         replace(good, topics=(topic,)),
         replace(good, topics=(topic, account, account)),
         replace(good, topics=()),
@@ -182,7 +182,7 @@ def test_a_log_of_another_event_is_refused():
         replace(good, data=(2**32).to_bytes(32, "big") + data[32:]),  # not a uint32
     ):
         with pytest.raises(InvalidInput) as caught:
-            model_registry.KeyRotated.decode(bad)
+            KeyRotated.decode(bad)
         assert caught.value.code == "abi.log"
 
 

@@ -8,19 +8,19 @@ from events alone, as an index would build it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from contracts.registry_ghost import CHANGES, NOBODY, ROOTS, ZERO, Ghost, indexed, kinds_of, live
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from tallystick.chain.bindings import model_registry as binding
-from tallystick.chain.bindings.model_registry import Key, Model, ModelRegistry, Roots, Version
+from tallystick.chain.bindings.model_registry import Key, Model, ModelRegistry, Version
 from tallystick.contracts import artifact
 from tallystick.core.errors import Rejected
 
 LONG = bool(os.environ.get("TALLYSTICK_LONG"))
-ZERO, NOBODY = bytes(32), "0x" + "00" * 20
 CHANNELS = ["", "production", "staging"]
 
 people = st.integers(0, 3)
@@ -28,35 +28,6 @@ actors = st.sampled_from([None, None, None, None, 0, 1, 2, 3])  # None: the one 
 digests = st.integers(0, 40).map(lambda n: bytes([n]) * 32)  # few, so that they collide; 0 is the empty one
 model_ids = st.sampled_from([1, 1, 1, 2, 2, 3, 0])  # 1 and 2 exist from the start
 texts = st.sampled_from(["", "a", "β" * 20])
-
-
-@dataclass
-class Ghost:
-    """What the registry should hold."""
-
-    models: list[Model] = field(default_factory=list)
-    approved: dict[int, str] = field(default_factory=dict)
-    operators: set[tuple[str, str]] = field(default_factory=set)
-    delegates: set[tuple[int, int, str]] = field(default_factory=set)
-    keys: dict[str, list[Key]] = field(default_factory=dict)
-    versions: dict[bytes, Version] = field(default_factory=dict)
-    places: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    channels: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
-
-    def model(self, model_id: int) -> Model | None:
-        return self.models[model_id - 1] if 0 < model_id <= len(self.models) else None
-
-    def owns(self, model_id: int, account: str) -> bool:
-        model = self.model(model_id)
-        return model is not None and model.owner == account
-
-    def is_delegate(self, model_id: int, account: str) -> bool:
-        model = self.model(model_id)
-        return model is not None and (model_id, model.transfers, account) in self.delegates
-
-    def active_key(self, account: str) -> bytes:
-        keys = self.keys.get(account, [])
-        return keys[-1].key if keys and not keys[-1].until else ZERO
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -101,7 +72,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def set_uri(self, who, model_id, uri):
         who = self.owner_or(who, model_id)
         if self.act(self.registry.set_uri(model_id, uri), who, self.unless_owner(model_id, who)):
-            self.ghost.models[model_id - 1] = replace(self.ghost.model(model_id), uri=uri)
+            self.ghost.amend(model_id, uri=uri)
 
     @rule(who=actors, model_id=model_ids, to=people)
     def approve(self, who, model_id, to):
@@ -119,25 +90,23 @@ class RegistryMachine(RuleBasedStateMachine):
     def set_approval_for_all(self, who, to, allowed):
         pair = (self.ledger.accounts[who], self.ledger.accounts[to])
         self.act(self.registry.set_approval_for_all(pair[1], allowed), who, None)
-        (self.ghost.operators.add if allowed else self.ghost.operators.discard)(pair)
+        self.ghost.set_member(self.ghost.operators, pair, allowed)
 
     @rule(who=actors, claimed=actors, to=people, model_id=model_ids, safe=st.booleans())
     def transfer(self, who, claimed, to, model_id, safe):
         who, claimed = self.owner_or(who, model_id), self.owner_or(claimed, model_id)
         accounts, ghost, model = self.ledger.accounts, self.ghost, self.ghost.model(model_id)
+        movers = {model.owner, ghost.approved.get(model_id)} if model else set()
         reason = None
         if model is None:
             reason = "erc721: no such token"
-        elif (
-            accounts[who] not in (model.owner, ghost.approved.get(model_id))
-            and (model.owner, accounts[who]) not in ghost.operators
-        ):
+        elif accounts[who] not in movers and (model.owner, accounts[who]) not in ghost.operators:
             reason = "erc721: not owner or approved"
         elif accounts[claimed] != model.owner:
             reason = "erc721: wrong owner"
         send = self.registry.safe_transfer_from if safe else self.registry.transfer_from
         if self.act(send(accounts[claimed], accounts[to], model_id), who, reason):
-            ghost.models[model_id - 1] = replace(model, owner=accounts[to], transfers=model.transfers + 1)
+            ghost.amend(model_id, owner=accounts[to], transfers=model.transfers + 1)
             ghost.approved.pop(model_id, None)
 
     @rule(who=actors, model_id=model_ids, to=people, allowed=st.booleans())
@@ -146,7 +115,7 @@ class RegistryMachine(RuleBasedStateMachine):
         account = self.ledger.accounts[to]
         if self.act(self.registry.set_delegate(model_id, account, allowed), who, self.unless_owner(model_id, who)):
             place = (model_id, self.ghost.model(model_id).transfers, account)
-            (self.ghost.delegates.add if allowed else self.ghost.delegates.discard)(place)
+            self.ghost.set_member(self.ghost.delegates, place, allowed)
 
     @rule(who=people, key=digests)
     def rotate_key(self, who, key):
@@ -197,7 +166,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.add(who, model_id, seq, parents, statement, roots, kinds)
 
     def add(self, who, model_id, seq, parents, statement, roots, kinds):
-        ghost, model = self.ghost, self.ghost.model(model_id)
+        ghost = self.ghost
         call = self.registry.add_version(model_id, seq, parents, statement, roots, kinds)
         reason = self.why_not_add(who, model_id, seq, parents, statement, roots, kinds)
         if time := self.act(call, who, reason):
@@ -206,7 +175,7 @@ class RegistryMachine(RuleBasedStateMachine):
             version = Version(model_id, seq, statement, roots, tuple(parents), me, index, time, kinds, 1)
             ghost.versions[statement] = version
             ghost.places[model_id, seq] = statement
-            ghost.models[model_id - 1] = replace(model, version_count=seq)
+            ghost.amend(model_id, version_count=seq)
 
     @rule(model_id=st.integers(1, 2), change=st.sampled_from(["", "data", "parameters", "code"]))
     def grow(self, model_id, change):
@@ -331,96 +300,6 @@ class RegistryMachine(RuleBasedStateMachine):
             assert sum(not key.until for key in keys) <= 1
             for other in accounts:
                 assert registry.is_approved_for_all(account, other) == ((account, other) in ghost.operators)
-
-
-ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
-
-
-def bumped(value):
-    return bytes([value[0] ^ 1]) + value[1:]
-
-
-CHANGES = {
-    "": lambda roots: roots,
-    "data": lambda roots: replace(roots, data_root=bumped(roots.data_root)),
-    "size": lambda roots: replace(roots, data_size=roots.data_size + 1),
-    "parameters": lambda roots: replace(roots, parameter_root=bumped(roots.parameter_root)),
-    "architecture": lambda roots: replace(roots, architecture_root=ZERO, parameter_root=ZERO),
-    "code": lambda roots: replace(roots, code_digest=bumped(roots.code_digest)),
-    "manifest": lambda roots: replace(roots, manifest_root=ZERO),
-}
-
-
-def kinds_of(parent, roots):
-    kinds = 1 if (roots.data_root, roots.data_size) != (parent.data_root, parent.data_size) else 0
-    kinds |= 2 if roots.parameter_root != parent.parameter_root else 0
-    kinds |= 4 if roots.architecture_root != parent.architecture_root else 0
-    return kinds | (8 if roots.code_digest != parent.code_digest else 0)
-
-
-def live(ghost):
-    """What an index would show beside models and versions: keys, channels, delegates, approvals."""
-    keys = {(account, i): key for account, keys in ghost.keys.items() for i, key in enumerate(keys)}
-    return keys, ghost.channels, ghost.delegates, ghost.approved, ghost.operators
-
-
-def indexed(events):
-    """Rebuild the registry from its events and the times of their blocks, and nothing else."""
-    copy, keys = Ghost(), {}
-    for event, time in events:
-        match event:
-            case binding.ModelRegistered():
-                copy.models[event.model_id - 1] = replace(
-                    copy.models[event.model_id - 1], name=event.name, uri=event.uri
-                )
-            case binding.Transfer(sender=sender) if sender == NOBODY:
-                copy.models.append(Model(event.receiver, "", "", 0, 0))
-            case binding.Transfer():
-                model = copy.models[event.token_id - 1]
-                copy.models[event.token_id - 1] = replace(model, owner=event.receiver, transfers=model.transfers + 1)
-                copy.approved.pop(event.token_id, None)
-            case binding.UriSet():
-                copy.models[event.model_id - 1] = replace(copy.models[event.model_id - 1], uri=event.uri)
-            case binding.Approval():
-                copy.approved[event.token_id] = event.approved
-            case binding.ApprovalForAll():
-                pair = (event.owner, event.operator)
-                (copy.operators.add if event.approved else copy.operators.discard)(pair)
-            case binding.DelegateSet():
-                place = (event.model_id, event.transfers, event.account)
-                (copy.delegates.add if event.allowed else copy.delegates.discard)(place)
-            case binding.KeyRotated():
-                before = (event.account, event.index - 1)
-                if before in keys and not keys[before].until:
-                    keys[before] = replace(keys[before], until=time)
-                keys[event.account, event.index] = Key(event.key, time, 0, 0)
-            case binding.KeyRevoked():
-                key = keys[event.account, event.index]
-                keys[event.account, event.index] = replace(key, revoked=time, until=key.until or time)
-            case binding.VersionAdded():
-                copy.versions[event.statement] = Version(
-                    event.model_id,
-                    event.seq,
-                    event.statement,
-                    event.roots,
-                    event.parents,
-                    event.signer,
-                    event.key_index,
-                    time,
-                    event.kinds,
-                    1,
-                )
-                copy.models[event.model_id - 1] = replace(copy.models[event.model_id - 1], version_count=event.seq)
-            case binding.StatusSet():
-                version = copy.versions[event.statement]
-                assert version.status == event.previous
-                copy.versions[event.statement] = replace(version, status=event.status)
-            case binding.Released():
-                assert copy.channels.get((event.model_id, event.channel), (0, 0)) == (event.previous, event.count - 1)
-                copy.channels[event.model_id, event.channel] = (event.seq, event.count)
-            case _:
-                raise AssertionError(f"an event that no index would understand: {event}")
-    return copy.models, copy.versions, (keys, *live(copy)[1:])
 
 
 def test_the_registry_does_what_its_ghost_does(ledger):
