@@ -179,3 +179,14 @@ def begin_block(state: Any, parent_hash: bytes) -> None:
     if state.get_code(HISTORY_ADDRESS):
         slot = (state.block_number - 1) % HISTORY_WINDOW
         state.set_storage(HISTORY_ADDRESS, slot, int.from_bytes(parent_hash, "big"))
+
+
+def gas_used(tx: Any, computation: Any) -> int:
+    """Return what a finished computation costs: after refunds, at most a fifth (EIP-3529), and EIP-7623's floor.
+
+    The executor returns the rest to the sender by the same sum. py-evm's own receipts cap the refund after adding the
+    floor, so that its receipts and its balances disagree where both apply.
+    """
+    used = tx.gas - computation.get_gas_remaining()
+    refund = min(computation.get_gas_refund(), used // 5)
+    return int(used - refund + computation.data_floor_gas)

@@ -18,7 +18,7 @@ from tallystick.chain.embedded.fault import REVERTED, SERVER, RpcFault
 from tallystick.chain.embedded.header import Header
 from tallystick.chain.embedded.ledger import Ledger
 from tallystick.chain.embedded.params import hex_of
-from tallystick.chain.embedded.rules import Computation
+from tallystick.chain.embedded.rules import Computation, gas_used
 from tallystick.chain.embedded.transaction import (
     DYNAMIC_FEE,
     INITCODE_BYTES_MAX,
@@ -27,7 +27,6 @@ from tallystick.chain.embedded.transaction import (
     Transaction,
     minimum_gas,
 )
-from tallystick.chain.embedded.writer import gas_used
 from tallystick.core.errors import Broken, TallystickError
 from tallystick.core.limits import LEDGER_CALL_GAS_MAX
 

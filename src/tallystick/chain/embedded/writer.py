@@ -20,7 +20,7 @@ from tallystick.chain.embedded.file import put_block, put_nodes
 from tallystick.chain.embedded.header import Header, next_base_fee
 from tallystick.chain.embedded.ledger import Block, Body, Ledger
 from tallystick.chain.embedded.receipt import Log, Receipt, bloom_of
-from tallystick.chain.embedded.rules import LedgerState, begin_block
+from tallystick.chain.embedded.rules import LedgerState, begin_block, gas_used
 from tallystick.chain.embedded.transaction import Transaction, decode_transaction
 from tallystick.chain.embedded.trie import BLANK_ROOT, Node, update
 from tallystick.core.digest import keccak
@@ -189,13 +189,6 @@ class _Draft:
     def body(self) -> Body:
         """Return what the block holds."""
         return Body(tuple(self._transactions), tuple(self._receipts))
-
-
-def gas_used(tx: Any, computation: Any) -> int:
-    """Return what a finished computation costs, after refunds and EIP-7623's floor."""
-    used = tx.gas - computation.get_gas_remaining()
-    refund = min(computation.get_gas_refund(), used // 5)  # EIP-3529
-    return int(used - refund + computation.data_floor_gas)
 
 
 def read_logs(computation: Any) -> tuple[Log, ...]:
