@@ -6,10 +6,11 @@ development chain started afresh keeps its id. A verifier is given addresses and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import orjson
 
 from tallystick.chain.wire import optional, read_address, read_hash, read_object, write_data
 from tallystick.core.digest import parse_hex32
@@ -111,12 +112,12 @@ def _render(recorded: Deployments) -> bytes:
             for name, one in recorded.contracts.items()
         },
     }
-    return (json.dumps(document, indent=2) + "\n").encode()
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _parse(raw: bytes, chain_id: int) -> Deployments:
     try:
-        document = read_object(json.loads(raw), "document")
+        document = read_object(orjson.loads(raw), "document")
         if document.get("chain_id") != chain_id:
             raise _malformed(f"it is of chain {document.get('chain_id')!r}"[:80])
         contracts = read_object(document.get("contracts"), "contracts")
@@ -125,7 +126,7 @@ def _parse(raw: bytes, chain_id: int) -> Deployments:
             genesis_hash=read_hash(document.get("genesis_hash"), "genesis_hash"),
             contracts={name: _parse_one(name, value) for name, value in contracts.items()},
         )
-    except (ValueError, RecursionError) as error:
+    except orjson.JSONDecodeError as error:
         raise _malformed("it is not JSON") from error
     except InvalidInput as error:
         raise _malformed(str(error)) from error
