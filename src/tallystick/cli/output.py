@@ -38,6 +38,10 @@ class Output:
         for part in [text] if isinstance(text, str | Table) else text:
             self.console.print(part, markup=False) if isinstance(part, str) else self.console.print(part)
 
+    def flush(self) -> None:
+        """Make what was printed reach its reader now: for commands that go on after their result."""
+        sys.stdout.flush()
+
     def note(self, message: str) -> None:
         """Say something on the side: to standard error, and not at all with `json`."""
         if not self.json:

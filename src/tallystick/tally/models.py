@@ -13,6 +13,7 @@ from tallystick.core.ids import ModelRef
 from tallystick.models.diff import VersionDiff, diff_versions
 from tallystick.models.history import History, load_history
 from tallystick.models.register import Added, Registrar, Training
+from tallystick.models.serving import load_onnx
 from tallystick.models.verify import Auditor
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class Models:
         if seq == 0:
             raise InvalidInput("model.version", f"{reference} means no version", hint="add or release one first")
         return reference.model_id, seq
+
+    def load_onnx(self, model_id: int, seq: int) -> tuple[bytes, bytes]:
+        """Return (statement digest, ONNX bytes) of a version, the bytes checked against the signed manifest."""
+        statement = self.registrar.registry.version(model_id, seq).statement
+        return statement, load_onnx(self._tally.blobs, statement)
 
     def history(self, model_id: int) -> History:
         """Return everything that the chain says happened to the model."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 ACCOUNT = "main"  # the account that sends transactions
 SIGNER = "signer"  # the Ed25519 key that signs statements of versions
-LOG_KEY = "log"  # the Ed25519 key that signs checkpoints
-TICKET_KEY = "tickets"  # the secp256k1 key that signs batch promises; never an account that holds money
 
 DEVELOPMENT_WEI = 10**24  # a million coins worth nothing: no local experiment runs dry
 
@@ -184,4 +182,4 @@ class Tally:
 def _desks() -> set[str]:
     from tallystick import tally
 
-    return {module.name for module in pkgutil.iter_modules(tally.__path__)} - {"workspace"}
+    return {module.name for module in pkgutil.iter_modules(tally.__path__)} - {"workspace", "audit"}

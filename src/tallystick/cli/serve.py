@@ -1,0 +1,91 @@
+"""`tally serve`: one model version over HTTP, checked against the chain first, a receipt with every answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.cli.door import in_workspace
+from tallystick.cli.log import log_option
+from tallystick.cli.model import MODEL
+from tallystick.cli.output import Output
+from tallystick.core.errors import Rejected
+from tallystick.core.ids import ModelRef
+from tallystick.core.limits import ANCHOR_INTERVAL_S
+from tallystick.models.register import STATUSES
+from tallystick.tally import Tally
+
+if TYPE_CHECKING:
+    from tallystick.inference.log.writer import Log
+    from tallystick.services.gateway import Deployment
+
+
+@click.command("serve")
+@click.argument("model", type=MODEL)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="0 takes any free one.")
+@click.option("--public", is_flag=True, help="Listening beyond this machine is meant.")
+@click.option("--allow-host", "hosts", multiple=True, help="Another host name to answer for.")
+@click.option("--anchor-every", default=ANCHOR_INTERVAL_S, show_default=True, help="Seconds between anchors; 0: none.")
+@log_option
+@in_workspace
+def command(
+    output: Output,
+    tally: Tally,
+    model: ModelRef,
+    host: str,
+    port: int,
+    public: bool,
+    hosts: tuple[str, ...],
+    anchor_every: float,
+    name: str,
+) -> None:
+    """Serve MODEL@SEQ or MODEL@CHANNEL, after rechecking it from chain and evidence; stop with Ctrl-C."""
+    from tallystick.services.gateway import Cadence, serve
+
+    anchorer = tally.inference.anchorer(name) if anchor_every > 0 else None
+    cadence = Cadence(anchor_s=anchor_every) if anchor_every > 0 else Cadence()
+    with tally.inference.writer(name) as log:
+        deployment = _deploy(output, tally, model, log, name)
+
+        def ready(bound: str, real_port: int) -> None:
+            served = deployment.served
+            url = f"http://{f'[{bound}]' if ':' in bound else bound}:{real_port}"
+            infer = f"{url}/v2/models/{served.name}/versions/{served.version}/infer"
+            output.result({"url": url, "infer": infer, "model": f"{served.name}@{served.version}", **deployment.facts})
+            output.flush()
+
+        serve(
+            deployment, host, port,
+            on_ready=ready, hosts=hosts, is_public_meant=public, anchorer=anchorer, cadence=cadence,
+        )  # fmt: skip
+
+
+def _deploy(output: Output, tally: Tally, reference: ModelRef, log: Log, name: str) -> Deployment:
+    """Return the deployment of a version whose every check held.
+
+    raises  VerificationFailed "report.failed"; Rejected "serve.revoked"
+    """
+    from tallystick.inference.serving import Served
+    from tallystick.services.gateway import Deployment
+
+    model_id, seq = tally.models.resolve(reference)
+    output.note(f"rechecking {model_id}@{seq} from chain and evidence")
+    report = tally.models.verify(ModelRef(model_id, seq))
+    report.require()
+    status = tally.models.registrar.registry.version(model_id, seq).status
+    if status == STATUSES["revoked"]:
+        raise Rejected("serve.revoked", f"version {model_id}@{seq} is revoked", hint="serve a version that is not")
+    statement, model = tally.models.load_onnx(model_id, seq)
+    served = Served(str(model_id), str(seq), statement, tally.inference.node_id(name))
+    facts: dict[str, str | int] = {
+        "statement": statement.hex(),
+        "checks_passed": report.passed,
+        "chain_id": tally.node.chain_id,
+        "registry": tally.models.address,
+        "log_anchor": tally.inference.address,
+        "vkey": str(tally.inference.verifier_key(name)),
+    }
+    receipted = tally.inference.receipted(log, served, model, name)
+    return Deployment(served, receipted, log, tally.inference.log_id(name), facts)

@@ -1,0 +1,189 @@
+"""The desk of the room `inference` in an open workspace: its logs, their place on chain, their export and audit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tallystick.chain.bindings.log_anchor import LogAnchor, LogState
+from tallystick.core.digest import sha256
+from tallystick.core.errors import InvalidInput
+from tallystick.core.note import VerifierKey
+from tallystick.core.receipt import Receipt
+from tallystick.core.ticket import ticket_domain
+from tallystick.inference.anchoring import Anchorer, open_log, rotate_key
+from tallystick.inference.log.exporting import Exported, export
+from tallystick.inference.log.reader import LogReader
+from tallystick.inference.log.writer import Log
+from tallystick.inference.receipts import build_receipt
+from tallystick.inference.runtime import Predictor
+from tallystick.inference.serving import ReceiptedModel, Served
+from tallystick.inference.tickets import TicketOffice
+from tallystick.inference.verify import LogAudit, verify_log
+from tallystick.store.files import safe_join
+
+if TYPE_CHECKING:
+    from tallystick.tally.workspace import Tally
+
+LOG = "main"  # the log that commands mean when none is named
+LOG_KEY = "log"  # the Ed25519 key that signs checkpoints
+TICKET_KEY = "tickets"  # the secp256k1 key that signs batch promises; never an account that holds money
+
+
+def open_desk(tally: Tally) -> Logs:
+    """Return the desk of `inference` in this workspace."""
+    return Logs(tally)
+
+
+@dataclass(frozen=True)
+class LogInfo:
+    """A log of this workspace: its name here, its origin everywhere, its id on chain."""
+
+    name: str
+    origin: str
+    log_id: int
+    size: int
+
+
+class Logs:
+    """Make logs, write and anchor them, publish them, and check what anybody published."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._readers: dict[str, LogReader] = {}
+
+    @cached_property
+    def address(self) -> str:
+        """The LogAnchor contract of this workspace's chain."""
+        return self._tally.address("LogAnchor")
+
+    @cached_property
+    def contract(self) -> LogAnchor:
+        """The LogAnchor contract, to read."""
+        return LogAnchor(self._tally.node, self.address)
+
+    def folder(self, name: str = LOG) -> Path:
+        """Return where the log `name` is kept; raises InvalidInput "name.form"."""
+        return safe_join(self._tally.workspace.logs_path, name)
+
+    def list(self) -> list[LogInfo]:
+        """Return the logs of this workspace, by name."""
+        root = self._tally.workspace.logs_path
+        names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        return [self.info(name) for name in names]
+
+    def info(self, name: str = LOG) -> LogInfo:
+        """Return what is known of the log `name`; raises InvalidInput "log.none"."""
+        reader = self.reader(name)
+        return LogInfo(name, reader.origin, self.log_id(name), reader.size)
+
+    # --- a log's life
+
+    def open(
+        self, name: str = LOG, origin: str | None = None, *, bodies: bool = True, volatile: bool = False
+    ) -> LogInfo:
+        """Make the log `name` here and bind it to its keys on chain; doing so again changes nothing.
+
+        origin    the log's name for the world, a URL without its scheme; by default one that no other account has
+        bodies    keep requests and answers beside the entries, so that predictions can be repeated
+        volatile  accept a file system in memory
+        """
+        origin = origin or f"tallystick.local/{self._tally.account.address[2:].lower()}/{name}"
+        key = self._tally.signer(LOG_KEY)
+        folder = self.folder(name)
+        with Log.open(folder, origin, key=key, bodies=bodies, volatile=volatile) as log:
+            log.checkpoint()
+        public = key.public_key().public_bytes_raw()
+        open_log(self._tally.outbox, self.address, origin, public, self._tally.secret(TICKET_KEY).address)
+        return self.info(name)
+
+    def log_id(self, name: str = LOG) -> int:
+        """Return the id on chain of the log `name`; raises InvalidInput "log.unregistered"."""
+        origin = self.reader(name).origin
+        log_id = self.contract.log_of(self._tally.account.address, origin)
+        if log_id == 0:
+            raise InvalidInput(
+                "log.unregistered", f"{origin} is not on this chain", hint="`tally log open` puts it there"
+            )
+        return log_id
+
+    def state(self, name: str = LOG) -> LogState:
+        """Return what the chain holds of the log `name`."""
+        return self.contract.log_at(self.log_id(name))
+
+    def verifier_key(self, name: str = LOG) -> VerifierKey:
+        """Return the key that the chain says signs this log's checkpoints now."""
+        state = self.state(name)
+        return VerifierKey(state.origin, state.vkey)
+
+    def rotate_key(self, key_name: str, name: str = LOG) -> int:
+        """Let the signer `key_name` sign this log's checkpoints from here on; return the key's index on chain."""
+        public = self._tally.signer(key_name).public_key().public_bytes_raw()
+        return rotate_key(self._tally.outbox, self.address, self.log_id(name), public)
+
+    # --- write and read
+
+    def writer(self, name: str = LOG) -> Log:
+        """Open the log `name` for writing, signing with the key that the chain names; close it when done.
+
+        raises  Unavailable "log.locked" while another process writes
+        """
+        self.reader(name)
+        wanted = self.state(name).vkey.hex()
+        for info in self._tally.workspace.keyring.list():
+            if info.kind == "ed25519" and info.public == wanted:
+                return Log.open(self.folder(name), key=self._tally.signer(info.name))
+        raise InvalidInput("log.key", "the key that signs this log is not in this workspace", expected=wanted)
+
+    def reader(self, name: str = LOG) -> LogReader:
+        """Return a reader of the log `name`, which another process may be writing; closed with the workspace."""
+        if name not in self._readers:
+            self._readers[name] = LogReader(self.folder(name))
+        return self._readers[name]
+
+    def receipt(self, index: int, name: str = LOG) -> Receipt:
+        """Return the offline receipt of entry `index` under the latest signed checkpoint."""
+        return build_receipt(self.reader(name), index)
+
+    # --- on chain and in public
+
+    def anchorer(self, name: str = LOG, *, settle: Literal["final", "mined"] | None = None) -> Anchorer:
+        """Return what anchors this log; call its `anchor()`. By default it waits for finality where that exists."""
+        chosen = settle or ("mined" if self._tally.workspace.is_embedded else "final")
+        outbox, log_id = self._tally.outbox, self.log_id(name)
+        return Anchorer(self.reader(name), outbox, self.address, log_id, settle=chosen, blobs=self._tally.blobs)
+
+    def export(self, name: str = LOG, *, bodies: bool = False) -> Exported:
+        """Publish the log and its anchors in the blob store, as files that any tlog reader understands."""
+        exported = export(self.reader(name), self._tally.blobs, bodies=bodies)
+        self.anchorer(name).publish(self._tally.blobs)
+        return exported
+
+    def verify(self, name: str = LOG) -> LogAudit:
+        """Audit what is published of the log `name`, from chain and blob store alone."""
+        return verify_log(self._tally.node, self.address, self.log_id(name), self._tally.blobs)
+
+    # --- serve
+
+    def receipted(self, log: Log, served: Served, model: bytes, name: str = LOG) -> ReceiptedModel:
+        """Return the model that answers from the ONNX bytes `model` and records each answer in `log`."""
+        domain = ticket_domain(self._tally.node.chain_id, self.address)
+        office = TicketOffice(self._tally.secret(TICKET_KEY).reveal(), domain, self.log_id(name), _now_ms)
+        return ReceiptedModel(Predictor(model), served, log, office)
+
+    def node_id(self, name: str = LOG) -> bytes:
+        """Return 16 bytes that name this deployment in records: this account serving into this log."""
+        return sha256(f"{self._tally.account.address} {self.reader(name).origin}".encode())[:16]
+
+    def close(self) -> None:
+        """Close what was opened to read."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
