@@ -10,6 +10,7 @@ A fitted attribute of a kind that is not understood is refused rather than left 
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -284,13 +285,15 @@ def _to_onnx(estimator: Any, features: int | None) -> bytes:
     # probabilities as a plain tensor: a list of maps could not be served
     options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else None
     try:
-        model = to_onnx(
-            estimator,
-            initial_types=[("input", FloatTensorType([None, int(width)]))],
-            options=options,
-            target_opset=_OPSETS,
-            name="model",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about attributes that the converter still reads: not our caller's to mend
+            model = to_onnx(
+                estimator,
+                initial_types=[("input", FloatTensorType([None, int(width)]))],
+                options=options,
+                target_opset=_OPSETS,
+                name="model",
+            )
     except Exception as error:  # noqa: BLE001 - converters raise whatever they meet
         raise InvalidInput(
             "sklearn.convert", f"no ONNX form: {type(error).__name__}: {str(error)[:200]}", hint="see skl2onnx's list"
