@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("target", nargs="?", help="a name of the table, or `all`; without one the names are listed")
     parser.add_argument("--seconds", type=int, default=0, help="stop after so many seconds; 0: no bound on time")
     parser.add_argument("--runs", type=int, default=-1, help="stop after so many inputs; -1: no bound on number")
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations, to repeat a run; 0: another each time")
     parser.add_argument("--corpus", type=Path, help="folder of inputs to start from and to add to")
     parser.add_argument("--replay", type=Path, help="run the one input in this file and say what became of it")
     return parser.parse_args()
@@ -70,6 +71,7 @@ def main() -> int:
     flags = [
         f"-runs={options.runs}",
         f"-max_total_time={options.seconds}",
+        f"-seed={options.seed}",
         f"-artifact_prefix={corpus}/",
         "-max_len=16384",
         "-timeout=20",  # seconds for one input: a parser that takes longer can be stalled
