@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def test_a_stuck_transaction_is_offered_more_under_its_nonce_up_to_the_budget(wo
     attempts = world.box.row("pay").attempts
     assert len(attempts) > 1
     assert {attempt.nonce for attempt in attempts} == {0}
-    for last, following in zip(attempts, attempts[1:], strict=False):
+    for last, following in itertools.pairwise(attempts):
         assert 8 * following.fees.cap >= 9 * last.fees.cap
         assert 8 * following.fees.tip >= 9 * last.fees.tip
     assert attempts[-1].fees.cap <= POLICY.budget.cap_max

@@ -139,14 +139,14 @@ class OutboxWorker:
                 pass
 
     def _reason(self, receipt: TxReceipt) -> TallystickError | None:
-        """Return why a mined transaction failed, as far as the state before its block still shows it."""
+        """Return why a mined transaction failed, as far as the states around its block still show it."""
         if receipt.succeeded:
             return None
         sent = self._node.transaction(receipt.transaction_hash)
         try:
             if sent is not None and sent.to is not None:
-                before = receipt.block_number - 1
-                self._node.call(sent.to, sent.data, at=before, sender=sent.sender, value=sent.value)
+                for at in (receipt.block_number - 1, receipt.block_number):
+                    self._node.call(sent.to, sent.data, at=at, sender=sent.sender, value=sent.value)
         except Rejected as error:
             return error
         except (InvalidInput, Unavailable):
