@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from fake_chain import ALPHA, BETA, BOTH, SET, UNSET, FakeChain, Happening
+from forking_chain import ALPHA, BETA, BOTH, SET, UNSET, FakeChain, Happening
 
 from tallystick.index import Index
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from crash_child import STEPS, history
-from fake_chain import BOTH, expected_register
+from forking_chain import BOTH, expected_register
 
 from tallystick.index import Index
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from crash_child import STEPS, history
-from fake_chain import ALPHA, BETA, BOTH, HEARD, REGISTER, SET, FakeChain, Happening, expected_register
+from forking_chain import ALPHA, BETA, BOTH, HEARD, REGISTER, SET, FakeChain, Happening, expected_register
 
 from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
 from tallystick.index import Emitted, Index, Projection, Row, discard
@@ -260,7 +260,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from crash_child import STEPS, history
-from fake_chain import ALPHA, BOTH, SET, FakeChain, Happening
+from forking_chain import ALPHA, BOTH, SET, FakeChain, Happening
 from tallystick.index import Index
 chain = history(STEPS)
 index = Index(Path(sys.argv[1]), chain, BOTH)
@@ -418,7 +418,7 @@ DISK_FULL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from fake_chain import ALPHA, BOTH, SET, FakeChain, Happening
+from forking_chain import ALPHA, BOTH, SET, FakeChain, Happening
 from tallystick.core.errors import TallystickError
 from tallystick.index import Index
 chain = FakeChain()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fake_chain import (
+from forking_chain import (
     ALPHA,
     BETA,
     BOTH,
