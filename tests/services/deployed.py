@@ -160,7 +160,13 @@ def serving(
 def main(folder: Path) -> None:
     """Serve until SIGTERM; the log is closed in order."""
     with open_log(folder) as log:
-        serve(deploy(log), port=0, on_ready=lambda _, port: print(port, flush=True), cadence=Cadence(0.05, 60))
+        serve(deploy(log), port=0, on_ready=lambda _, port: tell(port), cadence=Cadence(0.05, 60))
+
+
+def tell(port: int) -> None:
+    """Write the port where the parent process reads it."""
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ then stands for the entry until a receipt does. `predict_many` asks over many co
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ from tallystick.core.note import VerifierKey
 from tallystick.core.receipt import Receipt
 from tallystick.core.record import Record
 from tallystick.core.ticket import BatchPromise, Ticket
-from tallystick.services.dialer import Place, Reply, Wire
+from tallystick.services.dialer import Line, Place, Reply
 
 _JSON = ("Content-Type: application/json",)
 
@@ -166,33 +167,37 @@ class GatewayClient:
         return self.predict_many([orjson.dumps({**named, "inputs": inputs})], connections=1)[0]
 
     def predict_many(
-        self, requests: Sequence[bytes], *, connections: int = 16, on_done: Callable[[Checked], None] | None = None
+        self,
+        requests: Sequence[bytes],
+        *,
+        connections: int = 16,
+        on_done: Callable[[Checked, float], None] | None = None,
     ) -> list[Checked]:
         """Return the checked answer for each request body, in their order.
 
-        on_done  called with each answer as it comes
+        on_done  called with each answer as it comes, and the seconds from asking to having it
         raises   InvalidInput when the gateway refuses a request; Unavailable when it does not answer, or stays busy;
                  VerificationFailed and InvalidInput as `Checker.check_answer`. The first error ends all.
         """
         return asyncio.run(self.predict_all(requests, connections, on_done))
 
     async def predict_all(
-        self, requests: Sequence[bytes], connections: int, on_done: Callable[[Checked], None] | None = None
+        self, requests: Sequence[bytes], connections: int, on_done: Callable[[Checked, float], None] | None = None
     ) -> list[Checked]:
         """As `predict_many`, for those who have an event loop."""
         answers: list[Checked | None] = [None] * len(requests)
         waiting = iter(range(len(requests)))
 
         async def work() -> None:
-            wire = None
-            for number in waiting:
-                wire, reply = await self._ask(wire, "POST", self._path, _JSON, requests[number])
-                checked = self._checker.check_answer(requests[number], reply.body)
-                answers[number] = checked
-                if on_done is not None:
-                    on_done(checked)
-            if wire is not None:
-                wire.close()
+            async with Line(self._place) as line:
+                for number in waiting:
+                    began_s = time.perf_counter()
+                    reply = await _ask(line, "POST", self._path, _JSON, requests[number])
+                    took_s = time.perf_counter() - began_s
+                    checked = self._checker.check_answer(requests[number], reply.body)
+                    answers[number] = checked
+                    if on_done is not None:
+                        on_done(checked, took_s)
 
         tasks = [asyncio.create_task(work()) for _ in range(max(1, min(connections, len(requests))))]
         try:
@@ -200,6 +205,7 @@ class GatewayClient:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         return [answer for answer in answers if answer is not None]
 
     def receipt(self, checked: Checked) -> Receipt:
@@ -213,25 +219,21 @@ class GatewayClient:
         return receipt
 
     async def _get(self, path: str) -> Reply:
-        wire, reply = await self._ask(None, "GET", path, (), b"")
-        wire.close()
-        return reply
+        async with Line(self._place) as line:
+            return await _ask(line, "GET", path)
 
-    async def _ask(
-        self, wire: Wire | None, method: str, path: str, headers: Iterable[str], body: bytes
-    ) -> tuple[Wire, Reply]:
-        """Return a good reply and the connection it came over; patient with a gateway that says it is busy."""
-        for attempt in range(ASK_TRIES_MAX):
-            if wire is None or not wire.is_open:
-                wire = await Wire.open(self._place)
-            reply = await wire.ask(method, path, headers, body)
-            if reply.status != 429:
-                break
-            await asyncio.sleep(ASK_BACKOFF_S * 2**attempt)
-        if reply.status != 200:
-            raise _refusal(reply)
-        assert wire is not None
-        return wire, reply
+
+async def _ask(line: Line, method: str, path: str, headers: Iterable[str] = (), body: bytes = b"") -> Reply:
+    """Return a good reply, patient with a gateway that says it is busy and took nothing."""
+    reply = await line.ask(method, path, headers, body)
+    for attempt in range(ASK_TRIES_MAX - 1):
+        if reply.status != 429:
+            break
+        await asyncio.sleep(ASK_BACKOFF_S * 2**attempt)
+        reply = await line.ask(method, path, headers, body)
+    if reply.status != 200:
+        raise _refusal(reply)
+    return reply
 
 
 def _receipt_of(reply: bytes) -> dict[str, Any]:

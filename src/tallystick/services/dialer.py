@@ -59,12 +59,44 @@ class Reply:
     body: bytes
 
 
+class Line:
+    """A connection to one place that is opened when first needed, and anew when it was lost. Use it in `async with`."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._wire: Wire | None = None
+
+    async def ask(self, method: str, path: str, headers: Iterable[str] = (), body: bytes = b"") -> Reply:
+        """Return the answer to one request; never sent twice. One at a time.
+
+        raises  Unavailable "dialer.connect", "dialer.lost", "dialer.timeout"; InvalidInput "dialer.answer" for no HTTP,
+                or too much of it
+        """
+        if self._wire is None or not self._wire.is_open:
+            await self.close()
+            self._wire = await Wire.open(self._place)
+        return await self._wire.ask(method, path, headers, body)
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._wire is not None:
+            await self._wire.close()
+            self._wire = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
 class Wire(asyncio.Protocol):
     """One connection; one request at a time. `open` it, `ask` as often as it `is_open`, `close` it."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._transport: asyncio.Transport | None = None
+        self._closed = asyncio.get_running_loop().create_future()
         self._answer: asyncio.Future[Reply] | None = None
         self._parser: httptools.HttpResponseParser
         self._headers: dict[bytes, bytes] = {}
@@ -93,10 +125,7 @@ class Wire(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, method: str, path: str, headers: Iterable[str] = (), body: bytes = b"") -> Reply:
-        """Return the answer to one request.
-
-        raises  Unavailable "dialer.lost", "dialer.timeout"; InvalidInput "dialer.answer" for no HTTP, or too much of it
-        """
+        """Return the answer to one request; errors as `Line.ask`."""
         assert self._answer is None, "one request at a time"
         if self._transport is None:
             raise _lost(self._place)
@@ -114,10 +143,11 @@ class Wire(asyncio.Protocol):
             timer.cancel()
             self._answer = None
 
-    def close(self) -> None:
-        """Close the connection."""
+    async def close(self) -> None:
+        """Close the connection and return when it is closed."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
+            await self._closed
 
     # --- called by the transport and the parser
 
@@ -126,8 +156,10 @@ class Wire(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
         self._fail(_lost(self._place))
+        self._transport = None
+        if not self._closed.done():
+            self._closed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self._size += len(data)
@@ -153,12 +185,16 @@ class Wire(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Reply(status, self._headers, b"".join(self._body)))
         if not self._parser.should_keep_alive():
-            self.close()
+            self._hang_up()
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
-        self.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
 
 def _lost(place: Place) -> Unavailable:
