@@ -107,7 +107,8 @@ class Registrar:
         raises  Rejected "keys: already used" when it did so before and was replaced
         """
         if self.registry.active_key(self.account) != public_key:
-            self._send(self.registry.rotate_key(public_key), f"rotate-key {public_key.hex()}")
+            times = self.registry.key_count(self.account)
+            self._send(self.registry.rotate_key(public_key), f"rotate-key {public_key.hex()} {times}")
         return self.registry.key_index(self.account, public_key)
 
     def revoke_key(self, index: int, reason: str) -> None:

@@ -246,11 +246,18 @@ def _read_place(value: object) -> Place:
     found = documents.members(value, "place", ("chainId", "model", "registry", "seq", "signer"))
     return Place(
         documents.decimal(found["chainId"], "chainId", _U256),
-        parse_address(found["registry"]),
+        _read_address(found["registry"], "registry"),
         documents.decimal(found["model"], "model", _U64),
         documents.decimal(found["seq"], "seq", 2**32 - 1),
-        parse_address(found["signer"]),
+        _read_address(found["signer"], "signer"),
     )
+
+
+def _read_address(value: object, what: str) -> str:
+    address = parse_address(value)
+    if value != address:
+        raise InvalidInput("address.checksum", f"{what} lacks its checksum", expected=address, got=str(value))
+    return address
 
 
 def _write_listing(root: bytes, listing: Listing) -> dict[str, str]:
