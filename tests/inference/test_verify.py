@@ -17,8 +17,7 @@ from tallystick.inference.bodies import Body
 from tallystick.inference.log import Log, export, log_prefix
 from tallystick.inference.verify import LogAudit, verify_log
 from tallystick.store.blobs import BlobStore
-
-from .conftest import KEY, ORIGIN, TICKET_SIGNER, Chain
+from tests.inference.conftest import KEY, ORIGIN, TICKET_SIGNER, Chain
 
 VERSION = b"\x09" * 32
 PREFIX = log_prefix(ORIGIN)

@@ -96,7 +96,7 @@ LOG_QUEUE_BATCHES_MAX: Final = 16  # sealed batches waiting for the disk; beyond
 LOG_SEGMENT_BYTES: Final = 64 * 2**20  # a WAL file; the unconfirmed tail of one is copied after a crash, in 0.1 s
 LOG_WATERMARK_ENTRIES: Final = 2**18  # entries between two watermarks; replaying so many takes under a second
 LOG_RETRY_S: Final = 1.0  # after a full disk, how long before the next attempt
-LOG_RESERVE_BYTES: Final = 2**20  # given up when the disk is full so that the checkpoint journal still fits
+LOG_RESERVE_BYTES: Final = 2**17  # given up when the disk is full so that the checkpoint journal still fits
 LOG_TILE_CACHE: Final = 512  # expanded tiles a reader keeps, 16 KiB each
 LOG_OPEN_SEGMENTS_MAX: Final = 64  # WAL files a reader keeps open
 RECEIPT_HEADS_MAX: Final = 1_024  # checkpoints whose signature a receipt verifier remembers
@@ -198,3 +198,7 @@ INDEX_QUERY_STEPS_MAX: Final = 50_000_000  # SQLite machine instructions of one 
 INDEX_VALUE_BYTES_MAX: Final = 64 * 2**20  # one value in an answer; no fact of ours comes near
 FSCK_FINDINGS_MAX: Final = 1_000  # faults listed; a file with more is rubble, and the count still goes on
 FSCK_NODES_HELD_MAX: Final = 200_000  # trie nodes a replay holds before it drops those of past states, some 150 MB
+
+# --- the chain over HTTP
+CHAIN_RPC_BATCH_MAX: Final = 1_000  # requests in one batch, as many transactions as one block takes
+CHAIN_RPC_THREADS: Final = 8  # requests in work at once; the EVM holds the interpreter lock, so more would only queue

@@ -5,6 +5,7 @@ after a crash; `frames` and `levels` say what is on the disk.
 """
 
 from tallystick.inference.log.auditing import Audit, Fault, audit
+from tallystick.inference.log.checking import fsck
 from tallystick.inference.log.exporting import Exported, export, log_prefix
 from tallystick.inference.log.files import Files, file_system
 from tallystick.inference.log.pending import Batch, Pending
@@ -27,6 +28,7 @@ __all__ = [
     "audit",
     "export",
     "file_system",
+    "fsck",
     "log_prefix",
     "read_checkpoint",
 ]

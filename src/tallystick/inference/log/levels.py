@@ -98,6 +98,10 @@ class LevelFiles:
             data = b"".join(pack_mark(frame_offset, offset) for _, offset in marks)
             write_all(self._files, self._fd(name), data, marks[0][0] * MARK_BYTES)
 
+    def marks(self, name: str) -> int:
+        """Return how many records the offset index `name` has."""
+        return os.fstat(self._fd(name)).st_size // MARK_BYTES
+
     def load(self, size: int) -> Tree:
         """Return the tree of `size` from what the files hold, or an empty one when they hold too little."""
         edges: list[list[bytes]] = []

@@ -21,6 +21,7 @@ from pathlib import Path
 from tallystick.core import merkle
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import InvalidInput, VerificationFailed
+from tallystick.core.limits import TILE_WIDTH
 from tallystick.inference.log import journal
 from tallystick.inference.log.files import Files, replace_file, sync_all
 from tallystick.inference.log.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, decode_items
@@ -68,6 +69,7 @@ def recover(parts: Parts, last_signed: bytes | None) -> Recovered:
     """
     mark = Watermark.read(parts.folder)
     tree, start = _from_watermark(parts, mark)
+    bodies_from = mark if start is not None else None
     replay = _Replay(parts, tree, journal.parse_head(last_signed) if last_signed is not None else None)
     scan = Scan(parts.folder / ENTRIES_FOLDER, parts.identity.digest, start, tree.size)
     for frame in scan:
@@ -82,7 +84,7 @@ def recover(parts: Parts, last_signed: bytes | None) -> Recovered:
     if clean and scan.end is not None:
         parts.entries.resume(scan.end)
     if parts.bodies is not None:
-        _recover_bodies(parts, parts.bodies, mark, size, clean)
+        _recover_bodies(parts, parts.bodies, mark, bodies_from, size, clean)
     if not clean:
         at = (parts.entries.position, parts.bodies.position if parts.bodies else Position(0, 0))
         write_watermark(parts, replay.tree, False, at)
@@ -148,7 +150,9 @@ def _from_watermark(parts: Parts, mark: Watermark | None) -> tuple[Tree, Positio
     if mark is None:
         return Tree(), None
     tree = parts.levels.load(mark.size)
-    if tree.size != mark.size or tree.root() != mark.root:
+    indices = (OFFSETS, BODY_OFFSETS) if parts.identity.bodies else (OFFSETS,)
+    indexed = all(parts.levels.marks(name) >= -(-mark.size // TILE_WIDTH) for name in indices)
+    if not indexed or tree.size != mark.size or tree.root() != mark.root:
         return Tree(), None  # the caches are damaged; the write-ahead log is the truth
     return tree, mark.entries
 
@@ -170,10 +174,12 @@ def _torn_bytes(folder: Path, scan: Scan) -> int:
     return segment_path(folder, scan.end.segment).stat().st_size - scan.end.offset
 
 
-def _recover_bodies(parts: Parts, writer: WalWriter, mark: Watermark | None, size: int, clean: bool) -> None:
+def _recover_bodies(
+    parts: Parts, writer: WalWriter, mark: Watermark | None, start: Watermark | None, size: int, clean: bool
+) -> None:
     """Bring the bodies to exactly `size`: they are synced before their entries, so they can only be ahead."""
     folder = parts.folder / BODIES_FOLDER
-    scan = Scan(folder, parts.identity.digest, mark.bodies if mark else None, mark.size if mark else 0, size)
+    scan = Scan(folder, parts.identity.digest, start.bodies if start else None, start.size if start else 0, size)
     for frame in scan:
         _mark(parts.levels, BODY_OFFSETS, frame, _items(frame, BODY_PREFIX_BYTES), BODY_PREFIX_BYTES)
     if scan.index != size:

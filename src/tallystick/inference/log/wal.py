@@ -85,9 +85,12 @@ class Scan:
         start: Position | None = None,
         index: int = 0,
         limit: int | None = None,
+        *,
+        only_one: bool = False,
     ) -> None:
-        """Scan from `start`, where item `index` stands, up to item `limit`, or all there is."""
+        """Scan from `start`, where item `index` stands, up to item `limit`, or all there is; or one segment of it."""
         self._limit = limit
+        self._only_one = only_one
         self._folder = folder
         self._origin_digest = origin_digest
         self._segments = list_segments(folder)
@@ -105,6 +108,8 @@ class Scan:
             following = self._segments[number + 1] if number + 1 < len(self._segments) else None
             offset = self._start.offset if number == 0 and self._start is not None else SEGMENT_HEADER_BYTES
             yield from self._segment(first, offset, following)
+            if self._only_one:
+                return
 
     def _segment(self, first: int, offset: int, following: int | None) -> Iterator[ScannedFrame]:
         path = segment_path(self._folder, first)
@@ -237,6 +242,8 @@ def _later_frame(fd: int, offset: int, size: int, seed: int) -> int | None:
 
     One write is under way at a time, so more bytes than one frame can hold are no torn write either.
     """
+    if offset >= size:
+        return None
     if size - offset > FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX:
         return offset
     rest = read_exactly(fd, size - offset, offset)
