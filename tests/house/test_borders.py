@@ -19,6 +19,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "environment": {
         "cli": "the one door that reads what its user set",
+        "demos": "hands its own on to the processes it starts",
     },
     "file": {
         "cli": "reads what its user names",
@@ -27,6 +28,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "chain.embedded": "owns the ledger file",
         "chain.deployments": "owns the record of deployments",
         "inference.log": "owns the log folders",
+        "inference.anchoring": "owns the journal of what was anchored",
         "demos": "plays the user, with files of its own",
     },
     "clock": {

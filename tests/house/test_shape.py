@@ -24,6 +24,9 @@ EXECUTION_API = "one function per method of the Ethereum execution API, which do
 # path or path::class, reason: what is public there carries no docstrings of its own.
 DOCUMENTED_ELSEWHERE: dict[str, str] = {
     "src/tallystick/chain/embedded/accounts.py::Accounts": "py-evm's AccountDatabaseAPI says what each method does",
+    "src/tallystick/chain/embedded/rules.py::Computation": "py-evm's ComputationAPI says what each method does",
+    "src/tallystick/chain/embedded/rules.py::Executor": "py-evm's TransactionExecutorAPI says what each method does",
+    "src/tallystick/chain/embedded/rules.py::LedgerState": "py-evm's StateAPI says what each method does",
     "src/tallystick/chain/embedded/rpc_blocks.py": EXECUTION_API,
     "src/tallystick/chain/embedded/rpc_fees.py": EXECUTION_API,
     "src/tallystick/chain/embedded/rpc_logs.py": EXECUTION_API,
@@ -34,6 +37,9 @@ GENERATED = "src/tallystick/chain/bindings/"  # one method per contract function
 BANNED_NAMES = frozenset(
     {"utils", "util", "common", "misc", "helpers", "manager", "managers", "shared", "base", "types"}
 )
+
+# asyncio.Protocol documents when each is called.
+CALLBACKS = frozenset({"connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -94,8 +100,20 @@ def _undocumented(path: Path) -> Iterator[str]:
                 isinstance(mark, ast.Name) and mark.id in ("override", "overload") for mark in node.decorator_list
             )
             sets = any(isinstance(mark, ast.Attribute) and mark.attr == "setter" for mark in node.decorator_list)
-            if not (inherits or sets or ast.get_docstring(node)):
+            if not (inherits or sets or ast.get_docstring(node) or _is_told_by_class(owner, node)):
                 yield f"{name}::{within + '.' if within else ''}{node.name}"
+
+
+def _is_told_by_class(owner: ast.AST, node: ast.AST) -> bool:
+    """Whether a documented class says enough: a protocol's properties, and what asyncio or a parser calls back."""
+    if not isinstance(owner, ast.ClassDef) or not ast.get_docstring(owner) or not isinstance(node, Function):
+        return False
+    bases = {base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in owner.bases}
+    is_callback = node.name.startswith("on_") or node.name in CALLBACKS
+    is_property = any(isinstance(mark, ast.Name) and mark.id == "property" for mark in node.decorator_list)
+    if any("Protocol" in base for base in bases):
+        return is_property or is_callback
+    return False
 
 
 def test_every_public_module_class_and_function_says_what_is_true_afterwards() -> None:

@@ -15,7 +15,10 @@ from tests.house import tree
 
 # Absolute places of one machine. `/tmp` alone is left out: POSIX has it, and a document may name it.
 MACHINE = re.compile(r"(?<![\w.:/-])/(?:work|root|home/\w+|Users/\w+|tmp/\w*bash\w*|var/tmp|opt/\w+|mnt/\w+)/")
-HOSTS = re.compile(r"(?:index|registry|mirror|proxy|artifactory|nexus)\.[\w-]+\.\w+|pythonhosted\.org|pypi\.org/simple")
+HOSTS = re.compile(
+    r"\b(?:index|registry|mirror|proxy|artifactory|nexus)\.(?:[\w-]+\.)+(?:com|org|io|net|dev|cloud|internal|local)\b"
+    r"|pythonhosted\.org|pypi\.org/simple"
+)
 ADDRESS = re.compile(r"https?://|--index-url|--extra-index-url|--find-links|--trusted-host|\bfile:")
 REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 PIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._\[\],-]*==[^\s;\\]+")
@@ -60,6 +63,19 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
 )
 def test_a_machine_path_is_told_from_an_address(text: str, is_found: bool) -> None:
     assert bool(MACHINE.search(text)) == is_found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("https://registry.npmjs.org/x", True),
+        ("index.example.internal", True),
+        ("index.path.read_bytes()", False),
+        ("registry.functions.register", False),
+    ],
+)
+def test_a_host_is_told_from_an_attribute(text: str, is_found: bool) -> None:
+    assert bool(HOSTS.search(text)) == is_found
 
 
 def test_there_are_lock_files() -> None:
