@@ -87,7 +87,7 @@ class Outbox:
             self._faults("draft.within")
         self._faults("draft.after")
         if any(not row.is_over for row in rows):
-            self._work(OUTBOX_LOCK_WAIT_S)
+            self._work(OUTBOX_LOCK_WAIT_S, is_thorough=False)
         return [self._store.row(row.id) for row in rows]
 
     def wait(self, row: Row | int, timeout_s: float = OUTBOX_WAIT_S, *, until: Until = "mined") -> TxReceipt:
@@ -102,7 +102,7 @@ class Outbox:
         pause_s = OUTBOX_POLL_S_MIN
         found = self._store.row(row_id)
         while not _is_done(found, until):
-            trouble = self._work(0.0)
+            trouble = self._work(0.0, is_thorough=found.state == MINED)
             found = self._store.row(row_id)
             if _is_done(found, until):
                 break
@@ -161,10 +161,10 @@ class Outbox:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _work(self, lock_wait_s: float) -> Unavailable | None:
+    def _work(self, lock_wait_s: float, *, is_thorough: bool) -> Unavailable | None:
         """Work, and return what stood in the way instead of raising it: the rows are safe and their time will come."""
         try:
-            self._worker.work(lock_wait_s=lock_wait_s, is_thorough=False)
+            self._worker.work(lock_wait_s=lock_wait_s, is_thorough=is_thorough)
         except Unavailable as error:
             return error
         return None
