@@ -20,7 +20,7 @@ from tallystick.index.schema import APPLICATION_ID, SCHEMA, VERSION, apply_schem
 
 Parameters = Sequence[object] | Mapping[str, object]
 
-REBUILD_HINT: Final = "`tally index rebuild` makes it anew from the chain; nothing is lost"
+REBUILD_HINT: Final = "remove the file, or rebuild it: everything in it is read from the chain again"
 
 
 class Database:

@@ -251,5 +251,5 @@ def _contradiction(place: Place, block: Header | None) -> VerificationFailed:
         "the node's history contradicts a block that was final",
         expected=place,
         got=got,
-        hint="the node or the network is at fault; if the chain was reset on purpose, `tally index rebuild`",
+        hint="the node or the network is at fault; if the chain was reset on purpose, rebuild the index",
     )

@@ -21,25 +21,41 @@ class Place:
 
 
 class Header(Protocol):
-    """What is read of a block; the time is seconds since 1970."""
+    """What is read of a block."""
 
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Blocks count from 0."""
+        ...
+
     @property
-    def hash(self) -> bytes: ...
+    def hash(self) -> bytes:
+        """32 bytes, over everything in the header."""
+        ...
+
     @property
-    def parent_hash(self) -> bytes: ...
+    def parent_hash(self) -> bytes:
+        """The hash of the block before; zeros for the first."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Seconds since 1970, as whoever built the block said."""
+        ...
 
 
 class Source(Protocol):
     """A chain that can be asked, and that may change its mind between two answers."""
 
     @property
-    def chain_id(self) -> int: ...
+    def chain_id(self) -> int:
+        """The chain's number."""
+        ...
+
     @property
-    def genesis_hash(self) -> bytes: ...
+    def genesis_hash(self) -> bytes:
+        """The hash of its first block, which tells two chains of one number apart."""
+        ...
 
     def block_number(self) -> int:
         """Return the number of the newest block."""

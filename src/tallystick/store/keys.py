@@ -283,7 +283,7 @@ def _check_development_allowed(name: str, chain_is_embedded: bool) -> None:
         raise InvalidInput(
             "keys.development",
             f"key {name!r} is a development key: its passphrase is public and it is good for the embedded chain alone",
-            hint="`tally key create NAME` makes a key of your own",
+            hint="`tally key new NAME` makes a key of your own",
         )
 
 
