@@ -31,16 +31,12 @@ class AnchorTold:
 
 @dataclass(frozen=True)
 class TamperTold:
-    """One byte that was flipped, and what the audit said."""
+    """One byte that was flipped, what the audit said, and whether it named what was flipped."""
 
     target: str
     place: str
     findings: tuple[str, ...]
-
-    @property
-    def caught(self) -> bool:
-        """Whether the audit named a fault."""
-        return bool(self.findings)
+    caught: bool
 
 
 @dataclass

@@ -1,0 +1,5 @@
+"""`python -m tallystick`: the command `tally`."""
+
+from tallystick.cli.main import main
+
+main()
