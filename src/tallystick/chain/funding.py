@@ -18,7 +18,7 @@ def fund_from_unlocked(node: Node, address: str, wei: int) -> None:
     """
     if node.balance(address) >= wei:
         return
-    accounts = node.request("eth_accounts", [], lambda value: read_list(value, "accounts", read_address))
+    accounts = node.request("eth_accounts", [], lambda value, what: read_list(value, what, read_address))
     payer = next((account for account in accounts if node.balance(account) > 2 * wei), None)
     if payer is None:
         raise Unavailable(
@@ -29,7 +29,7 @@ def fund_from_unlocked(node: Node, address: str, wei: int) -> None:
             hint="send it some, then try again",
         )
     transfer = {"from": payer, "to": address, "value": hex(wei)}
-    node.request("eth_sendTransaction", [transfer], lambda value: read_hash(value, "transaction"))
+    node.request("eth_sendTransaction", [transfer], read_hash)
     deadline = time.monotonic() + OUTBOX_WAIT_S
     while node.balance(address) < wei:
         if time.monotonic() > deadline:

@@ -84,7 +84,7 @@ def fsck(output: Output, file: Path | None, workspace: Path) -> int:
 @in_workspace
 def serve(output: Output, tally: Tally, host: str, port: int) -> None:
     """Put the embedded chain on loopback over HTTP, for wallets and other tools; stop with Ctrl-C."""
-    from tallystick.chain.connect import open_provider
+    from tallystick.chain.embedded import EmbeddedProvider
     from tallystick.services.chain_rpc import serve_chain
 
     def ready(bound: str, real_port: int) -> None:
@@ -92,7 +92,7 @@ def serve(output: Output, tally: Tally, host: str, port: int) -> None:
         output.flush()
 
     _chain_file(tally.workspace.path)
-    serve_chain(open_provider(tally.workspace.chain_target), host, port, ready=ready)
+    serve_chain(EmbeddedProvider(tally.workspace.chain_target), host, port, ready=ready)
 
 
 def _chain_file(workspace: Path) -> Path:

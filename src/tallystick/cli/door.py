@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -17,24 +17,23 @@ from tallystick.store.files import read_bounded
 from tallystick.store.workspace import FOLDER
 from tallystick.tally import Tally
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 PASSPHRASE_FILE = "TALLY_PASSPHRASE_FILE"  # noqa: S105  a variable's name
 
 
-def answers(function: Callable[Concatenate[Output, P], R]) -> Callable[P, R]:
+def answers(function: Callable[..., R]) -> Callable[..., R]:
     """Give a command the option --json and hand it the `Output` to answer with."""
 
     @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
     @functools.wraps(function)
     def command(*args: Any, as_json: bool, **options: Any) -> R:
-        return function(Output(json=as_json), *args, **options)  # type: ignore[arg-type]
+        return function(Output(json=as_json), *args, **options)
 
     return command
 
 
-def in_workspace(function: Callable[Concatenate[Output, Tally, P], R]) -> Callable[P, R]:
+def in_workspace(function: Callable[..., R]) -> Callable[..., R]:
     """Give a command the options --workspace and --json and hand it the open workspace."""
 
     @click.option(

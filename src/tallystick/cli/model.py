@@ -22,7 +22,7 @@ from tallystick.store.files import read_bounded
 from tallystick.tally import Tally
 
 
-class Reference(click.ParamType):
+class Reference(click.ParamType[ModelRef]):
     """A model and perhaps a version: `7`, `7@3`, `7@production`."""
 
     name = "model"
