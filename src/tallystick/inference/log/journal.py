@@ -99,10 +99,14 @@ class Journal:
         for note in read_journal(folder):
             self.last = note
         self._fd = files.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT)
-        self._offset = self._drop_torn()
-        self._reserve()
-        if self.last is not None:
-            self._publish(self.last)  # a crash may have come between the two steps
+        try:
+            self._offset = self._drop_torn()
+            self._reserve()
+            if self.last is not None and self.last != _latest(folder):
+                self._publish(self.last)  # a crash came between the two steps
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, note: bytes) -> None:
         """Keep a signed checkpoint, durably, and make it the latest.
@@ -181,9 +185,8 @@ def _check_latest(folder: Path, tail: Collection[bytes], fault: InvalidInput | N
 
     raises  VerificationFailed "journal.damaged"
     """
-    try:
-        latest = (folder / LATEST).read_bytes()
-    except FileNotFoundError:
+    latest = _latest(folder)
+    if latest is None:
         return
     if latest not in tail:
         raise VerificationFailed(
@@ -191,3 +194,10 @@ def _check_latest(folder: Path, tail: Collection[bytes], fault: InvalidInput | N
             f"the checkpoint journal lacks the published checkpoint{f': {fault}' if fault else ''}",
             hint="restore it from a copy; without it this log could sign two histories",
         )
+
+
+def _latest(folder: Path) -> bytes | None:
+    try:
+        return (folder / LATEST).read_bytes()
+    except FileNotFoundError:
+        return None

@@ -61,6 +61,13 @@ class Parts:
     bodies: WalWriter | None
     levels: LevelFiles
 
+    def close(self) -> None:
+        """Close the files."""
+        self.entries.close()
+        if self.bodies is not None:
+            self.bodies.close()
+        self.levels.close()
+
 
 def recover(parts: Parts, last_signed: bytes | None) -> Recovered:
     """Bring the log's files into one certain state and its writers to where they go on.

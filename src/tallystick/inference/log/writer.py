@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,21 +55,29 @@ class Log:
     """
 
     def __init__(
-        self, parts: Parts, lock: Lock, journal: Journal, recovered: Recovered, key: Ed25519PrivateKey | None
+        self,
+        parts: Parts,
+        epoch: int,
+        journal: Journal,
+        recovered: Recovered,
+        durable: DurableSize,
+        key: Ed25519PrivateKey | None,
+        held: ExitStack,
     ) -> None:
         self._parts = parts
-        self._lock = lock
+        self._epoch = epoch
         self._journal = journal
+        self._durable = durable
         self._key = key
+        self._held = held  # files and lock, to be closed in the end
         self._tree = recovered.tree  # durable; replaced, never changed
         self._marked = recovered.tree.size
         self._marking: threading.Thread | None = None
         self._signing = threading.Lock()
         self.recovered = recovered
         self.keeps_bodies = parts.bodies is not None
-        self._durable = DurableSize(parts.files, parts.folder)
-        self._durable.publish(self._tree.size)
         self.reader = LogReader(parts.folder)
+        held.callback(self.reader.close)
         self._intake = Intake(self.keeps_bodies)
         self.append = self._intake.append  # bound, not wrapped: one call less for each of a hundred thousand a second
         self.append_many = self._intake.append_many
@@ -99,21 +108,25 @@ class Log:
         files = files or Files()
         if origin is not None:
             Checkpoint(origin, 0, merkle.EMPTY_ROOT)
-            folder.mkdir(parents=True, exist_ok=True)
         elif not folder.is_dir():
             raise InvalidInput("log.none", f"no log in {folder}", hint="create one with its origin")
-        lock = Lock(files, folder)
-        try:
-            identity = _identify(files, folder, origin, bodies, volatile)
-            parts = _parts(files, folder, identity, lock.epoch, segment_bytes)
-            journal = Journal(files, folder)
-            return cls(parts, lock, journal, recover(parts, journal.last), key)
-        except OSError as error:
-            lock.release()
-            raise Broken("log.open", f"the log in {folder} cannot be opened", got=str(error)) from error
-        except BaseException:
-            lock.release()
-            raise
+        with ExitStack() as held:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = Lock(files, folder)
+                held.callback(lock.release)
+                identity = _identify(files, folder, origin, bodies, volatile)
+                parts = _parts(files, folder, identity, lock.epoch, segment_bytes)
+                held.callback(parts.close)
+                journal = Journal(files, folder)
+                held.callback(journal.close)
+                recovered = recover(parts, journal.last)
+                durable = DurableSize(files, folder)
+                held.callback(durable.close)
+                durable.publish(recovered.tree.size)
+            except OSError as error:
+                raise Broken("log.open", f"the log in {folder} cannot be opened", got=str(error)) from error
+            return cls(parts, lock.epoch, journal, recovered, durable, key, held.pop_all())
 
     @property
     def origin(self) -> str:
@@ -159,7 +172,7 @@ class Log:
             "origin": self.origin,
             "size": self.size,
             "signed_size": parse_head(self._journal.last).size if self._journal.last else 0,
-            "epoch": self._lock.epoch,
+            "epoch": self._epoch,
             "segments": len(segments),
             "wal_bytes": sum(path.stat().st_size for path in segments),
             "file_system": file_system(folder),
@@ -180,7 +193,7 @@ class Log:
             if error.errno not in FULL:
                 raise Broken("log.watermark", "the watermark cannot be written", got=str(error)) from error
         finally:
-            self._release()
+            self._held.close()
 
     def __enter__(self) -> Log:
         return self
@@ -277,16 +290,6 @@ class Log:
     def _places(self) -> tuple[Position, Position]:
         bodies = self._parts.bodies
         return self._parts.entries.position, bodies.position if bodies is not None else Position(0, 0)
-
-    def _release(self) -> None:
-        self.reader.close()
-        self._durable.close()
-        self._journal.close()
-        self._parts.entries.close()
-        if self._parts.bodies is not None:
-            self._parts.bodies.close()
-        self._parts.levels.close()
-        self._lock.release()
 
 
 def _identify(files: Files, folder: Path, origin: str | None, bodies: bool, volatile: bool) -> Identity:
