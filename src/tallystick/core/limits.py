@@ -59,7 +59,9 @@ RPC_CONNECT_TIMEOUT_S: Final = 5.0  # a node that does not accept in 5 s is down
 RPC_TRIES_MAX: Final = 4  # one idempotent read: 0.1 + 0.2 + 0.4 s of patience covers a restarting proxy
 RPC_BACKOFF_S: Final = 0.1  # before the first repeat, doubled each time
 RPC_BATCH_MAX: Final = 100  # requests in one batch; the smallest documented limit of public nodes
-LOG_RANGE_BLOCKS_MAX: Final = 10_000  # blocks asked for at once in eth_getLogs; nodes that allow less say so and we halve
+LOG_RANGE_BLOCKS_MAX: Final = (
+    10_000  # blocks asked for at once in eth_getLogs; nodes that allow less say so and we halve
+)
 LOGS_MAX: Final = 1_000_000  # logs returned by one call: about 1 GiB of Python objects, more must be read in ranges
 REASON_CHARS_MAX: Final = 256  # of a revert reason; ours are under 40, a stranger's must not flood a terminal
 EXTRA_DATA_BYTES_MAX: Final = 1_024  # header extraData; 32 on Ethereum, clique networks put their signers there
@@ -67,8 +69,12 @@ TRIE_NODES_MAX: Final = 65  # nodes on one Merkle-Patricia path: 64 nibbles of a
 RPC_CONNECTIONS_MAX: Final = 8  # kept open to one node; more threads than this open and close their own
 
 # --- embedded ledger
-LEDGER_BLOCK_GAS: Final = 1_000_000_000  # gas limit of a block: a group commit of 1,000 transactions stays under the target
-LEDGER_TX_GAS_MAX: Final = 30_000_000  # gas one transaction may ask for; some 30 s of Python at worst, while others wait
+LEDGER_BLOCK_GAS: Final = (
+    1_000_000_000  # gas limit of a block: a group commit of 1,000 transactions stays under the target
+)
+LEDGER_TX_GAS_MAX: Final = (
+    30_000_000  # gas one transaction may ask for; some 30 s of Python at worst, while others wait
+)
 LEDGER_CALL_GAS_MAX: Final = 50_000_000  # gas of one eth_call or estimate, as geth's --rpc.gascap
 LEDGER_BLOCK_TXS_MAX: Final = 1_000  # transactions committed together; more adds latency, no throughput
 LEDGER_TX_BYTES_MAX: Final = 128 * 2**10  # one raw transaction, as in geth's pool
@@ -114,7 +120,9 @@ FEE_CAP_WEI_MAX: Final = 500 * 10**9  # wei per gas; Ethereum exceeded 500 gwei 
 FEE_TIP_WEI_MAX: Final = 50 * 10**9  # wei per gas; a tip above this buys nothing but regret
 GAS_MARGIN_PERCENT: Final = 20  # over the estimate; state may shift between the estimate and the block
 OUTBOX_KEY_CHARS_MAX: Final = 200  # an idempotency key is a sentence, not a document
-OUTBOX_IN_FLIGHT_MAX: Final = 1_000  # signed and not final rows of one sender; pools drop what is far ahead of the nonce
+OUTBOX_IN_FLIGHT_MAX: Final = (
+    1_000  # signed and not final rows of one sender; pools drop what is far ahead of the nonce
+)
 OUTBOX_ATTEMPTS_MAX: Final = 64  # bumps of one row; twenty multiply the first price by ten
 OUTBOX_BUMP_AFTER_S: Final = 90.0  # unmined at the head of the line: seven Ethereum slots
 OUTBOX_REBROADCAST_AFTER_S: Final = 30.0  # a pool may drop what it once took; the same bytes cost nothing
@@ -190,7 +198,9 @@ DEPLOYMENTS_BYTES_MAX: Final = 1 * 2**20  # a few hundred bytes a contract
 
 # --- index
 INDEX_RANGE_BLOCKS: Final = 2_000  # settled blocks read at once; their logs are held in memory until written
-INDEX_UNSETTLED_BLOCKS: Final = 256  # newest blocks followed one by one; no public network has reorganised deeper in years
+INDEX_UNSETTLED_BLOCKS: Final = (
+    256  # newest blocks followed one by one; no public network has reorganised deeper in years
+)
 INDEX_ROUNDS_MAX: Final = 1_000  # times that one sync starts over because the chain or another process moved
 INDEX_BUSY_S: Final = 30.0  # wait for another process to finish its block, which takes milliseconds
 INDEX_QUERY_ROWS_MAX: Final = 10_000  # rows of one answer; more is asked for in pages

@@ -10,5 +10,13 @@
 from tallystick.chain.embedded.genesis import CHAIN_ID, Genesis
 from tallystick.chain.embedded.ledger import create
 from tallystick.chain.embedded.provider import EmbeddedProvider
+from tallystick.chain.embedded.summary import ChainStatus, status
 
-__all__ = ["CHAIN_ID", "EmbeddedProvider", "Genesis", "create"]
+__all__ = [
+    "CHAIN_ID",
+    "ChainStatus",
+    "EmbeddedProvider",
+    "Genesis",
+    "create",
+    "status",
+]

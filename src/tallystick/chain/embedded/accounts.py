@@ -274,17 +274,12 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
             account = self.account(address)
             if account is not None and account.code_hash in self._new_codes:
                 codes[account.code_hash] = self._new_codes[account.code_hash]
-            written = self._written.get(address)
-            if account is not None and written:
-                slots = self._slots[address]
-                values = {
-                    keccak(slot.to_bytes(32, "big")): rlp.encode(_integer(slots[slot])) if slots[slot] else b""
-                    for slot in written
-                    if slot in slots
-                }
-                root, nodes = update(read, account.storage_root, values) if values else (account.storage_root, {})
+            values = self._changed_slots(address)
+            if values:
+                root, nodes = update(read, (account or NOBODY).storage_root, values)
                 fresh.update(nodes)
-                account = self._accounts[address] = account._replace(storage_root=root)
+                if account is not None or root != BLANK_ROOT:
+                    account = self._accounts[address] = (account or NOBODY)._replace(storage_root=root)
             changes[keccak(address)] = b"" if account is None else account.encode()
         if changes:
             self._root, nodes = update(read, self._root, changes)
@@ -294,6 +289,15 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
         self._new_codes.clear()
         self.lock_changes()
         return self._root, fresh, codes
+
+    def _changed_slots(self, address: bytes) -> dict[bytes, bytes]:
+        """Return the storage trie's changes: hashed slot to encoded value, empty for zero."""
+        slots = self._slots.get(address, {})
+        return {
+            keccak(slot.to_bytes(32, "big")): rlp.encode(_integer(slots[slot])) if slots[slot] else b""
+            for slot in self._written.get(address, ())
+            if slot in slots
+        }
 
     def make_state_root(self) -> bytes:
         raise Broken("ledger.root", "state roots are made by seal")

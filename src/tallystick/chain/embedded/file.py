@@ -156,6 +156,11 @@ class ChainFile:
         row = self._one("SELECT block, position FROM tx WHERE hash = ?", tx_hash)
         return None if row is None else (int(row[0]), int(row[1]))
 
+    def transaction_count(self) -> int:
+        """Return how many transactions the index lists."""
+        row = self._one("SELECT count(*) FROM tx")
+        return 0 if row is None else int(row[0])
+
     def headers(self, first: int, last: int) -> list[tuple[int, bytes, bytes]]:
         """Return (number, hash, encoded header) of a range, unchecked: pass each to `check_header`."""
         return list(

@@ -17,7 +17,7 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from tallystick.chain.embedded import rpc_blocks, rpc_fees, rpc_logs, rpc_state
-from tallystick.chain.embedded.fault import INVALID_REQUEST, METHOD_NOT_FOUND, RpcFault
+from tallystick.chain.embedded.fault import INTERNAL, INVALID_PARAMS, METHOD_NOT_FOUND, RpcFault
 from tallystick.chain.embedded.ledger import Ledger
 from tallystick.chain.embedded.node import EmbeddedNode
 from tallystick.chain.embedded.params import Params, data, hex_of, invalid
@@ -66,7 +66,11 @@ class EmbeddedProvider(JSONBaseProvider):
         return self._answer(next(self._ids), lambda: self._call(str(method), params))
 
     def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
-        """Answer several requests in order; neighbouring `eth_sendRawTransaction` share a block and its one fsync."""
+        """Answer several requests in order; neighbouring `eth_sendRawTransaction` share a block and its one fsync.
+
+        raises  as `make_request`; but where one of several transactions met damage, its answer is error -32603 with
+                that in `data`, for the others may be durable
+        """
         answers: list[RPCResponse] = []
         for sending, group in itertools.groupby(requests, key=lambda request: request[0] == "eth_sendRawTransaction"):
             if sending:
@@ -102,7 +106,7 @@ class EmbeddedProvider(JSONBaseProvider):
                 raws.append(fault)
         outcomes = iter(self.node.writer.submit([raw for raw in raws if isinstance(raw, bytes)]))
         results = [next(outcomes) if isinstance(raw, bytes) else raw for raw in raws]
-        return [self._answer(next(self._ids), lambda result=result: _sent(result)) for result in results]  # type: ignore[misc]
+        return [self._answer(next(self._ids), _Sent(result)) for result in results]
 
     def _answer(self, request_id: int, compute: Callable[[], Any]) -> RPCResponse:
         try:
@@ -112,10 +116,18 @@ class EmbeddedProvider(JSONBaseProvider):
         return cast(RPCResponse, {"jsonrpc": "2.0", "id": request_id, **answer})
 
 
-def _sent(result: bytes | TallystickError) -> str:
-    if isinstance(result, TallystickError):
-        raise result
-    return hex_of(result)
+class _Sent:
+    """The answer to one transaction of several."""
+
+    def __init__(self, result: bytes | TallystickError) -> None:
+        self._result = result
+
+    def __call__(self) -> str:
+        if isinstance(self._result, RpcFault):
+            raise self._result
+        if isinstance(self._result, TallystickError):
+            raise RpcFault(INTERNAL, str(self._result), place=self._result.code, data=self._result.to_dict())
+        return hex_of(self._result)
 
 
 def _positional(params: Any) -> list[Any]:
@@ -123,7 +135,7 @@ def _positional(params: Any) -> list[Any]:
     if params is None:
         return []
     if not isinstance(params, list | tuple):
-        raise RpcFault(INVALID_REQUEST if isinstance(params, str) else -32602, "non-array args", place="rpc.params")
+        raise RpcFault(INVALID_PARAMS, "non-array args", place="rpc.params")
     return [_plain(value, 32) for value in params]
 
 
