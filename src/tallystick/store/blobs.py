@@ -16,7 +16,7 @@ from tallystick.core.digest import check_digest, sha256
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.core.limits import BLOB_BYTES_MAX, NAMED_BYTES_MAX
 from tallystick.store.blob_places import open_place, pieces_of
-from tallystick.store.files import open_regular, replacing
+from tallystick.store.files import open_regular, replacing, scratch_file
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _NAMED = re.compile(rf"{_PART}(?:/{_PART}){{0,15}}\Z", re.ASCII)
@@ -81,12 +81,13 @@ class BlobStore:
     def salvage(self, digest: bytes, path: Path, *, limit: int = BLOB_BYTES_MAX) -> bytes:
         """Make `path` a copy of whatever lies under `digest`, right or wrong, and return its true SHA-256.
 
-        For verifiers, which must name what is damaged; nothing else may use the copy unless the digests agree.
+        For verifiers, which must name what is damaged; nothing else may use the copy unless the digests agree. It is
+        scratch, so it is not made durable, and `path` must not exist.
 
-        raises  VerificationFailed "blobs.size" beyond `limit`; Unavailable as `get`
+        raises  VerificationFailed "blobs.size" beyond `limit`; others as `get` and `open_to`
         """
         hasher = hashlib.sha256()
-        with self._place.open(blob_name(digest)) as pieces, replacing(path) as file:
+        with self._place.open(blob_name(digest)) as pieces, scratch_file(path) as file:
             for piece in _at_most(pieces, limit, f"blob {digest.hex()}"):
                 hasher.update(piece)
                 file.write(piece)

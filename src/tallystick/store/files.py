@@ -66,6 +66,26 @@ def replacing(path: Path, *, mode: int = 0o644, new: bool = False) -> Iterator[B
         raise machine_error(error, f"cannot write {path}") from error
 
 
+@contextmanager
+def scratch_file(path: Path) -> Iterator[BinaryIO]:
+    """Lend a new file at `path` that need not outlive the process; it vanishes if the block raises.
+
+    raises  InvalidInput "files.exists" or "files.forbidden", Unavailable "files.full", Broken "files.io"
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            try:
+                yield file
+            except BaseException:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise InvalidInput("files.exists", f"{path} exists already", hint="choose another name") from None
+    except OSError as error:
+        raise machine_error(error, f"cannot write {path}") from error
+
+
 def read_bounded(path: Path, limit: int, *, private: bool = False) -> bytes:
     """Return the whole content of the regular file `path`.
 
