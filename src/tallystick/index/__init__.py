@@ -10,8 +10,9 @@
 The index answers quickly what a node would answer slowly. It proves nothing: a verifier reads the chain.
 """
 
+from tallystick.index.follow import SyncReport
 from tallystick.index.index import Index, IndexStatus, discard
 from tallystick.index.projection import Emitted, Projection, Row
 from tallystick.index.source import Place, Source
 
-__all__ = ["Emitted", "Index", "IndexStatus", "Place", "Projection", "Row", "Source", "discard"]
+__all__ = ["Emitted", "Index", "IndexStatus", "Place", "Projection", "Row", "Source", "SyncReport", "discard"]

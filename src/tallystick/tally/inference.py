@@ -14,10 +14,12 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.note import VerifierKey
 from tallystick.core.receipt import Receipt
 from tallystick.core.ticket import ticket_domain
+from tallystick.index import Projection
 from tallystick.inference.anchoring import Anchorer, open_log, rotate_key
 from tallystick.inference.log.exporting import Exported, export
 from tallystick.inference.log.reader import LogReader
 from tallystick.inference.log.writer import Log
+from tallystick.inference.projection import projection
 from tallystick.inference.receipts import build_receipt
 from tallystick.inference.runtime import Predictor
 from tallystick.inference.serving import ReceiptedModel, Served
@@ -64,6 +66,10 @@ class Logs:
     def contract(self) -> LogAnchor:
         """The LogAnchor contract, to read."""
         return LogAnchor(self._tally.node, self.address)
+
+    def projection(self) -> Projection:
+        """Return what the index makes of the contract's events."""
+        return projection(self.address)
 
     def folder(self, name: str = LOG) -> Path:
         """Return where the log `name` is kept; raises InvalidInput "name.form"."""

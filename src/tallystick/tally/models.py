@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from tallystick.core.checks import Report
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import ModelRef
+from tallystick.index import Projection
 from tallystick.models.diff import VersionDiff, diff_versions
 from tallystick.models.history import History, load_history
+from tallystick.models.projection import projection
 from tallystick.models.register import Added, Registrar, Training
 from tallystick.models.serving import load_onnx
 from tallystick.models.verify import Auditor
@@ -40,6 +42,10 @@ class Models:
     def address(self) -> str:
         """The registry of this workspace's chain."""
         return self._tally.address("ModelRegistry")
+
+    def projection(self) -> Projection:
+        """Return what the index makes of the registry's events."""
+        return projection(self.address)
 
     def register(self, name: str, uri: str = "", *, key: str = "") -> int:
         """Return the id of a new model called `name`; the same call again returns the same model."""

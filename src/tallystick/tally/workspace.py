@@ -18,6 +18,7 @@ from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.contracts import names
 from tallystick.core.errors import InvalidInput
+from tallystick.index import Index
 from tallystick.store.blobs import BlobStore
 from tallystick.store.keys import PassphrasePort, SecretKey
 from tallystick.store.workspace import Config, Workspace
@@ -153,6 +154,12 @@ class Tally:
             return configured
         folder = self.workspace.deployments_path.parent
         return load_deployments(folder, self.node.chain_id, self.node.genesis_hash)[contract].address
+
+    @cached_property
+    def index(self) -> Index:
+        """The facts of this chain's events, for lists and searches; `sync` it before asking."""
+        projections = [getattr(self, name).projection() for name in sorted(_desks())]
+        return Index(self.workspace.index_path, self.node, projections)
 
     # --- evidence
 
