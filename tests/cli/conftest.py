@@ -1,0 +1,38 @@
+"""Commands are run in this process, with the arguments and in the folder that a user would have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.cli.main import run
+
+Tally = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def tally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tally:
+    """Run `tally … --json` in an empty folder; return the exit status and the object it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TALLY_WORKSPACE", raising=False)
+    monkeypatch.delenv("TALLY_DEBUG", raising=False)
+
+    def command(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        status = run([*arguments, "--json"])
+        printed = capsys.readouterr().out
+        return status, json.loads(printed) if printed else None
+
+    return command
+
+
+@pytest.fixture
+def workspace(tally: Tally, tmp_path: Path) -> Path:
+    """Make a workspace on an embedded chain with the contracts deployed."""
+    status, _ = tally("init")
+    assert status == 0
+    return tmp_path / ".tally"
