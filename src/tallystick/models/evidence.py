@@ -19,6 +19,7 @@ from tallystick.core import dsse
 from tallystick.core.errors import InvalidInput, TallystickError, VerificationFailed
 from tallystick.core.limits import CANONICAL_BYTES_MAX
 from tallystick.core.manifest import Manifest
+from tallystick.core.statement import IN_TOTO
 from tallystick.models.dataset import DataDocument
 from tallystick.models.roots import NOT_RECORDED, Architecture, Roots, TensorList
 from tallystick.models.statement import VersionStatement
@@ -79,11 +80,6 @@ def load_record(registry: ModelRegistry, model_id: int, seq: int, at: BlockId = 
     return VersionRecord(version, registry.key_at(version.signer, version.key_index, at=at))
 
 
-def load_parent_record(registry: ModelRegistry, statement: bytes, at: BlockId = "latest") -> VersionRecord:
-    """Return the record of the version that `statement` describes; raises Rejected "versions: unknown version"."""
-    return load_record(registry, *registry.version_of(statement, at=at), at=at)
-
-
 class Evidence:
     """The documents of one version, each read from the blob store when first asked for and checked by digest.
 
@@ -96,9 +92,13 @@ class Evidence:
 
     @cached_property
     def envelope(self) -> dsse.Envelope:
-        """The signed envelope; its payload is the one the digest names."""
+        """The signed envelope of an in-toto statement, whose payload is the one the digest names."""
         data = self.blobs.read_named(envelope_name(self.statement_digest), ENVELOPE_BYTES_MAX)
         envelope = dsse.Envelope.from_bytes(data)
+        if envelope.payload_type != IN_TOTO:
+            raise VerificationFailed(
+                "envelope.type", "the envelope holds no in-toto statement", expected=IN_TOTO, got=envelope.payload_type
+            )
         if envelope.digest != self.statement_digest:
             raise VerificationFailed(
                 "envelope.payload", "the envelope holds another payload", expected=self.statement_digest.hex(),

@@ -34,11 +34,10 @@ from tallystick.chain.bindings import model_registry as binding
 from tallystick.chain.calls import BlockId
 from tallystick.chain.node import Node
 from tallystick.core.checks import Check, Report
-from tallystick.core.digest import sha256
 from tallystick.core.errors import Rejected, TallystickError
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import LINEAGE_MAX
-from tallystick.models.evidence import Evidence, VersionRecord, load_parent_record, load_record
+from tallystick.core.limits import CANONICAL_BYTES_MAX, LINEAGE_MAX
+from tallystick.models.evidence import Evidence, VersionRecord, load_record
 from tallystick.models.roots import UNCHANGED, Kinds, Roots
 from tallystick.models.statement import Place
 from tallystick.models.verify_content import check_code, check_content
@@ -73,6 +72,8 @@ class Auditor:
         self._blobs = blobs
         self._first_block = first_block
         self._scratch = scratch
+        self._records: dict[tuple[int, int], VersionRecord] = {}
+        self._names: dict[int, str] = {}
         self._walked: dict[bytes, tuple[bytes, ...]] = {}  # statement of a sound ancestor → its parents
 
     def audit_model(self, model_id: int) -> Report:
@@ -95,8 +96,8 @@ class Auditor:
 
     def _version_checks(self, model_id: int, seq: int) -> Iterator[Check]:
         try:
-            record = load_record(self.registry, model_id, seq, self.block)
-            parent = self._parent_roots(record)
+            record = self._record(model_id, seq)
+            parent = self._record_of(record.version.parents[0]).roots if record.version.parents else None
         except Rejected as error:
             yield Check.failed("record", error)
             return
@@ -120,13 +121,24 @@ class Auditor:
         status = record.version.status
         yield Check("status", status in STATUS_NAMES, STATUS_NAMES.get(status, "unknown"))
 
-    def _parent_roots(self, record: VersionRecord) -> Roots | None:
-        parents = record.version.parents
-        return load_parent_record(self.registry, parents[0], self.block).roots if parents else None
+    def _record(self, model_id: int, seq: int) -> VersionRecord:
+        """Return what the chain holds of a version at the block of this audit; asked once."""
+        place = (model_id, seq)
+        if place not in self._records:
+            self._records[place] = load_record(self.registry, model_id, seq, self.block)
+        return self._records[place]
+
+    def _record_of(self, statement: bytes) -> VersionRecord:
+        return self._record(*self.registry.version_of(statement, at=self.block))
+
+    def _name(self, model_id: int) -> str:
+        if model_id not in self._names:
+            self._names[model_id] = self.registry.model(model_id, at=self.block).name
+        return self._names[model_id]
 
     def _check_place(self, record: VersionRecord, place: Place, name: str) -> Iterator[Check]:
         version = record.version
-        recorded = self.registry.model(version.model_id, at=self.block).name
+        recorded = self._name(version.model_id)
         expected = Place(self._node.chain_id, self.registry.address, version.model_id, version.seq, version.signer)
         yield Check.equal("place", f"{recorded!a} at {expected}", f"{name!a} at {place}")
 
@@ -150,7 +162,7 @@ class Auditor:
     def _walk(self, statement: bytes) -> tuple[bytes, ...]:
         """Return the parents of an ancestor whose record and signature hold; remembered, since lineages share them."""
         if statement not in self._walked:
-            record = load_parent_record(self.registry, statement, self.block)
+            record = self._record_of(statement)
             Evidence(self._blobs, statement).envelope.verify([record.key.key])
             self._walked[statement] = record.version.parents
         return self._walked[statement]
@@ -199,7 +211,8 @@ def _check_signature(record: VersionRecord, evidence: Evidence) -> Iterator[Chec
         else:
             yield Check("signature", True, f"by key {version.key_index} of {version.signer}, {key.key.hex()}")
     try:
-        yield Check.equal("payload", version.statement, sha256(evidence.payload), "SHA-256 of the payload")
+        size = evidence.blobs.check(version.statement, limit=CANONICAL_BYTES_MAX)
+        yield Check("payload", True, f"{size} bytes under the recorded digest")
     except TallystickError as error:
         yield Check.failed("payload", error)
     signed_at = version.registered_at

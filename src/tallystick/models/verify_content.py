@@ -116,15 +116,13 @@ def _described(tensor: Tensor | None) -> str:
 
 
 def _check_architecture(evidence: Evidence, chain: Roots, content: ModelContent) -> Iterator[Check]:
-    root = content.architecture.root
     detail = f"{len(content.architecture.configs)} configurations"
-    if root != chain.architecture:
-        try:
-            changed = ", ".join(_changed_parts(evidence.architecture, content.architecture))
-            detail = f"differs in {changed}"
-        except TallystickError as error:
-            yield Check.failed("architecture", error)
-    yield Check.equal("architecture root", chain.architecture, root, detail)
+    try:
+        changed = ", ".join(_changed_parts(evidence.architecture, content.architecture))
+        detail = f"differs in {changed}" if changed else detail
+    except TallystickError as error:
+        yield Check.failed("architecture document", error)
+    yield Check.equal("architecture root", chain.architecture, content.architecture.root, detail)
 
 
 def _changed_parts(listed: Architecture, found: Architecture) -> Iterable[str]:
