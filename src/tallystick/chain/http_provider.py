@@ -166,7 +166,8 @@ class HttpProvider:
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
         parts: list[bytes] = []
         size = 0
-        for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
+        # Chunk by chunk as they arrive: a read that waits for a full buffer would let a dripping node hold us for ever.
+        while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             size += len(chunk)
             if size > RPC_ANSWER_BYTES_MAX:
                 raise InvalidInput(

@@ -67,12 +67,6 @@ _ANY: tuple[tuple[str, type[TallystickError], str, str], ...] = (
         "rpc.block_unknown",
         "the node is behind, has pruned that block, or a reorganisation removed it",
     ),
-    (
-        r"method .{0,80}(not found|not available|does not exist|not supported)|method not found|unsupported method",
-        InvalidInput,
-        "rpc.method_unknown",
-        "use a node that offers this method",
-    ),
     (r"timeout|timed out|busy|temporar|try again|internal error|server error", Unavailable, "rpc.failed", "try again"),
 )
 
@@ -123,12 +117,13 @@ def error_of_answer(method: str, error: object) -> TallystickError:
         for pattern, name, hint in _SEND:
             if re.search(pattern, message, re.IGNORECASE):
                 return Rejected(name, f"the node refused the transaction: {message}", hint=hint)
+    if code == -32601 or re.search(r"method .{0,80}(not|un)|(not |un).{0,20}method", message, re.IGNORECASE):
+        return _unknown_method(method, message)
     for pattern, kind, name, hint in _ANY:
         if re.search(pattern, message, re.IGNORECASE):
             return kind(name, f"the node could not answer {method}: {message}", hint=hint)
-    if code in (-32601, -32602, -32600):
-        name = "rpc.method_unknown" if code == -32601 else "rpc.refused"
-        return InvalidInput(name, f"the node does not accept {method}: {message}")
+    if code in (-32602, -32600):
+        return InvalidInput("rpc.refused", f"the node does not accept {method}: {message}")
     if code == -32603:
         return Unavailable("rpc.failed", f"the node failed on {method}: {message}", hint="look at the node's own log")
     return Rejected("rpc.refused", f"the node refused {method}: {message}")
@@ -138,6 +133,11 @@ def printable(text: str) -> str:
     """Return at most 256 characters of `text`, with control and formatting characters replaced by `?`."""
     cut = text if len(text) <= REASON_CHARS_MAX else text[: REASON_CHARS_MAX - 1] + "…"
     return "".join(c if c.isprintable() else "?" for c in cut)
+
+
+def _unknown_method(method: str, message: str) -> InvalidInput:
+    hint = "use a node that offers this method"
+    return InvalidInput("rpc.method_unknown", f"the node does not offer {method}: {message}", hint=hint)
 
 
 def _rejection_of_message(message: str) -> Rejected:
