@@ -20,7 +20,7 @@ from tallystick.core import merkle
 from tallystick.core.errors import VerificationFailed
 
 ZERO = "0x" + "00" * 20
-SIZE_MAX = 64 if os.environ.get("TALLYSTICK_LONG") else 17
+SIZE_MAX = 40 if os.environ.get("TALLYSTICK_LONG") else 17
 LEAVES = [merkle.leaf_hash(bytes([i])) for i in range(SIZE_MAX + 1)]
 FOREIGN = merkle.leaf_hash(b"from another tree")
 

@@ -306,8 +306,8 @@ def test_the_registry_does_what_its_ghost_does(ledger):
     run_state_machine_as_test(
         lambda: RegistryMachine(ledger),
         settings=settings(
-            max_examples=200 if LONG else 10,
-            stateful_step_count=150 if LONG else 70,
+            max_examples=40 if LONG else 10,
+            stateful_step_count=100 if LONG else 70,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
