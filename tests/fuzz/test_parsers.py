@@ -107,8 +107,18 @@ def test_a_parser_accepts_or_refuses_and_raises_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hundred_thousand_brackets_do_not_end_the_process(name: str) -> None:
-    for opening in (b"[", b'{"a":'):
-        targets()[name].check(opening * 100_000)
+    for nested in (b"[" * 100_000, b'{"a":' * 100_000, _nested_rlp(2_000)):
+        targets()[name].check(nested)
+
+
+def _nested_rlp(depth: int) -> bytes:
+    """Return a list in a list in a list, as Ethereum spells them."""
+    prefixes, size = [], 0
+    for _ in range(depth):
+        length = size.to_bytes(4, "big").lstrip(b"\x00")
+        prefixes.append(bytes([0xC0 + size]) if size < 56 else bytes([0xF7 + len(length)]) + length)
+        size += len(prefixes[-1])
+    return b"".join(reversed(prefixes))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fuzzer is built for Linux alone")

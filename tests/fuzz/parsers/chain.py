@@ -15,7 +15,10 @@ from tallystick.chain import evidence, facts, reverts
 from tallystick.chain.accounts import Account, TransactionFields
 from tallystick.chain.bindings.log_anchor import Anchored
 from tallystick.chain.calls import Log
-from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tallystick.chain.embedded import EmbeddedProvider, Genesis, create, trie
+from tallystick.chain.embedded.accounts import Account as Leaf
+from tallystick.chain.embedded.header import Header
+from tallystick.chain.embedded.receipt import Receipt
 from tallystick.chain.fees import Fees
 from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.core.ids import checksum_address
@@ -142,12 +145,24 @@ def _transaction(data: bytes) -> None:
         raise InvalidInput("fuzz.refused", answer["error"]["message"])
 
 
+def _header() -> bytes:
+    return GENESIS.build()[0].encode()
+
+
+def _nodes() -> list[bytes]:
+    return [encoded for encoded, _ in GENESIS.build()[1].values()]
+
+
 def _transactions() -> list[bytes]:
     return [_transfer(0)]
 
 
 TARGETS = [
     Target("chain.genesis", Genesis.from_bytes, lambda: [GENESIS.to_bytes()], Genesis.to_bytes, exact=True),
+    Target("chain.header", Header.decode, lambda: [_header()], Header.encode, exact=True),
+    Target("chain.trie_node", trie.decode, _nodes),
+    Target("chain.leaf", Leaf.decode, lambda: [Leaf(1, 10**18).encode()], Leaf.encode),
+    Target("chain.stored_receipt", Receipt.decode, lambda: [Receipt(2, 1, 21_000, 0, ()).encode()]),
     Target("chain.block", of_json(_block), _answers("eth_getBlockByNumber", ["0x0", False], ["0x1", False])),
     Target("chain.receipt", of_json(facts.TxReceipt.read), _receipts),
     Target(

@@ -7,9 +7,10 @@ import io
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import InvalidInput
 from tallystick.inference import tensors
+from tallystick.inference.anchoring.records import AnchorRecord, AnchorState, read_anchor_file
 from tallystick.inference.bodies import Body
 from tallystick.inference.log import frames, journal
-from tests.fuzz.parsers.core import ENTRIES, NOTE
+from tests.fuzz.parsers.core import ENTRIES, NOTE, ROOT
 from tests.fuzz.targets import Target
 
 HEADER = frames.SegmentHeader(0, 1, bytes(32), bytes(8))
@@ -42,7 +43,37 @@ def _journal(data: bytes) -> list[Checkpoint]:
     return [journal.parse_head(note) for _, note in journal.decode_records(io.BytesIO(data))]
 
 
+ANCHOR = AnchorRecord(
+    number=0,
+    attempt=0,
+    state=AnchorState.INTENT,
+    key="anchor 1 of 0",
+    chain_id=1_337,
+    contract="0x" + "11" * 20,
+    log_id=1,
+    old_size=0,
+    size=7,
+    root=ROOT,
+    checkpoint=NOTE,
+)
+MINED = ANCHOR.mined_in(bytes(32), 5, bytes(32))
+
 TARGETS = [
+    Target(
+        "inference.anchor",
+        AnchorRecord.from_bytes,
+        lambda: [ANCHOR.to_bytes(), MINED.to_bytes()],
+        AnchorRecord.to_bytes,
+        exact=True,
+    ),
+    Target("inference.anchor_file", read_anchor_file, lambda: [MINED.to_file()], AnchorRecord.to_file, exact=True),
+    Target(
+        "inference.segment",
+        frames.SegmentHeader.from_bytes,
+        lambda: [HEADER.to_bytes()],
+        frames.SegmentHeader.to_bytes,
+        exact=True,
+    ),
     Target("inference.frame", _frame, lambda: [frames.encode_frame(5, ENTRIES, 2, HEADER.seed)]),
     Target(
         "inference.bundle",

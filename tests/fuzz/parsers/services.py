@@ -16,9 +16,10 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.record import Record, RecordKind
 from tallystick.core.ticket import BatchPromise, Ticket
 from tallystick.services.client import Checked, Checker, Trusted
+from tallystick.services.dialer import Place
 from tallystick.services.http1 import Bounds, Connection, Request, Response, Shared
 from tests.fuzz.parsers.core import DOMAIN, LOG, SECRET, SIGNER
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import Target, of_text
 
 GET = b"GET /v2/health/ready?a=%2f HTTP/1.1\r\nHost: localhost:80\r\n\r\n"
 POST = b"POST /infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -127,6 +128,7 @@ def _check_answer(data: bytes) -> Checked:
 
 
 TARGETS = [
+    Target("services.url", of_text(Place.parse), lambda: [b"http://127.0.0.1:8080/log", b"https://[::1]"]),
     Target("services.http", _serve, lambda: [bytes([20]) + GET, bytes([0]) + POST + GET, b"\xff" + CHUNKED]),
     Target("services.answer", _check_answer, lambda: [_reply()]),
 ]
