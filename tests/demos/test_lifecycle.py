@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def test_the_embedded_story_ends_with_every_tamper_caught(tmp_path: Path) -> Non
 
 
 @pytest.mark.anvil
-def test_the_story_on_anvil_ends_the_same_but_for_the_chain_file(tmp_path: Path, anvil: str) -> None:
-    found = tell(tmp_path, "--rpc", anvil)
+def test_the_story_on_anvil_ends_the_same_but_for_the_chain_file(tmp_path: Path, anvil: Any) -> None:
+    found = tell(tmp_path, "--rpc", anvil.url)
     assert (found["versions"], found["inferences"], found["anchors"]) == (4, PREDICTIONS, 4)
     assert found["checks_passed"] == found["checks_total"] >= 100
     assert (found["tampers_tried"], found["tampers_caught"]) == (4, 4)
