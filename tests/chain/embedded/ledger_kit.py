@@ -40,6 +40,8 @@ class Hand:
         whole = {"chainId": 1337, "to": "0x" + "11" * 20, "value": 1, "gas": 100_000, **fields}
         if whole["to"] is None:
             del whole["to"]
+        elif isinstance(whole["to"], str):
+            whole["to"] = bytes.fromhex(whole["to"][2:])
         return bytes(self.account.sign_transaction(whole).raw_transaction)
 
 

@@ -60,13 +60,13 @@ def proof(node: EmbeddedNode, values: Sequence[Any]) -> dict[str, Any]:
         "storageHash": hex_of(account.storage_root),
         "storageProof": [
             {
-                "key": hex_of(slot),
+                "key": hex_of(slot.to_bytes(32, "big")) if len(key) == 66 else hex_of(slot),  # as it was asked for
                 "value": hex_of(state.get_storage(address, slot)),
                 "proof": [hex_of(item) for item in prove(read, account.storage_root, keccak(slot.to_bytes(32, "big")))]
                 if account.storage_root != BLANK_ROOT
                 else [],
             }
-            for slot in slots
+            for key, slot in zip(keys, slots, strict=True)
         ],
     }
 
