@@ -1,6 +1,7 @@
 """A real deployment for tests: breast-cancer data, a scikit-learn model in ONNX, a log on disk, a ticket office.
 
-`python -m tests.services.deployed FOLDER` serves it in a process of its own, prints its port, and stops on SIGTERM.
+`python -m tests.services.deployed FOLDER MODEL` serves the model in that file from a process of its own, prints its
+port, and stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import sys
 import threading
 import time
@@ -92,11 +92,12 @@ def open_log(folder: Path, *, bodies: bool = False, files: Files | None = None) 
     return Log.open(folder, ORIGIN, key=LOG_KEY, bodies=bodies, files=files)
 
 
-def deploy(log: Log) -> Deployment:
+def deploy(log: Log, model: Predictor | None = None) -> Deployment:
     """The model over `log`."""
+    model = model or predictor()
     served = Served(NAME, VERSION, DIGEST, b"test-deployment!")
     office = TicketOffice(TICKET_SECRET, DOMAIN, LOG_ID, lambda: time.time_ns() // 1_000_000)
-    return Deployment(served, ReceiptedModel(predictor(), served, log, office), log, LOG_ID, {"chain_id": 31_337})
+    return Deployment(served, ReceiptedModel(model, served, log, office), log, LOG_ID, {"chain_id": 31_337})
 
 
 @dataclass
@@ -157,10 +158,11 @@ def serving(
             assert not thread.is_alive()
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, model: Path) -> None:
     """Serve until SIGTERM; the log is closed in order."""
     with open_log(folder) as log:
-        serve(deploy(log), port=0, on_ready=lambda _, port: tell(port), cadence=Cadence(0.05, 60))
+        deployment = deploy(log, Predictor(model.read_bytes()))
+        serve(deployment, port=0, on_ready=lambda _, port: tell(port), cadence=Cadence(0.05, 60))
 
 
 def tell(port: int) -> None:
@@ -170,5 +172,4 @@ def tell(port: int) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

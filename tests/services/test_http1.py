@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -337,6 +338,27 @@ def test_stopping_sends_the_answers_that_are_due_and_takes_no_new_connection() -
     assert not thread.is_alive()
     with pytest.raises(OSError):
         Client(ports[0])
+
+
+def test_stopping_in_a_storm_of_new_connections_leaves_none_open() -> None:
+    """Unclosed sockets would be found by the garbage collector, whose warnings fail tests."""
+    for _ in range(8):
+        with listening(echo) as port:
+            done = threading.Event()
+
+            def storm(port: int = port, done: threading.Event = done) -> None:
+                while not done.is_set():
+                    try:
+                        Client(port).close()
+                    except OSError:
+                        return
+
+            thread = threading.Thread(target=storm)
+            thread.start()
+            done.wait(0.005)
+        done.set()
+        thread.join(20)
+        gc.collect()
 
 
 def test_a_stop_that_came_first_is_not_missed() -> None:

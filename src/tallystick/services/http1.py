@@ -151,6 +151,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[Response] | None = None
         self._is_open = True  # neither lost nor about to be closed
         self._is_reading = True
+        self._has_ended = False  # the client closed its sending side
         # --- the message being read
         self._in_head = False
         self._in_body = False
@@ -181,6 +182,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Stay open while answers are due: some clients close their sending side first."""
         self._is_reading = False
+        self._has_ended = True
         self._read_by = _NEVER
         return self._is_open and (self._task is not None or bool(self._queue))
 
@@ -335,27 +337,21 @@ class Connection(asyncio.Protocol):
     def _write(self, response: Response, *, is_last: bool, has_body: bool) -> None:
         """Send an answer. The last one closes our side, and what the client still sends is read and dropped for a
         moment: closing at once would reset the connection and could take the answer with it."""
-        self._transport.write(
-            b"".join(
-                (
-                    _STATUS_LINES[response.status],
-                    self._shared.date,
-                    b"content-type: ",
-                    response.content_type,
-                    b"\r\ncontent-length: %d\r\n" % len(response.body),
-                    response.headers,
-                    b"connection: close\r\n\r\n" if is_last else b"\r\n",
-                    response.body if has_body else b"",
-                )
-            )
-        )
+        head = b"content-type: %b\r\ncontent-length: %d\r\n" % (response.content_type, len(response.body))
+        end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
+        body = response.body if has_body else b""
+        parts = (_STATUS_LINES[response.status], self._shared.date, head, response.headers, end, body)
+        self._transport.write(b"".join(parts))
         if not is_last:
             if not self._in_head and not self._in_body and not self._queue:
                 self._read_by = self._loop.time() + self._shared.bounds.idle_s
             return
         self._is_open = self._is_reading = False
-        self._read_by = self._loop.time() + HTTP_LINGER_S
-        self._transport.write_eof()
+        if self._has_ended:
+            self._transport.close()
+        else:
+            self._read_by = self._loop.time() + HTTP_LINGER_S
+            self._transport.write_eof()
 
     def _refuse(self, response: Response) -> None:
         """Read no further; send this after the answers that are due."""

@@ -18,6 +18,8 @@ from tallystick.core.errors import InvalidInput, Unavailable
 from tallystick.core.limits import HTTP_BACKLOG, HTTP_DRAIN_S, HTTP_SWEEP_S
 from tallystick.services.http1 import Bounds, Connection, Handler, Shared
 
+_ACCEPT_ROUNDS = 4  # of the loop; asyncio takes two from accepting to `connection_made`
+
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -61,6 +63,12 @@ class Listener:
     async def stop(self, drain_s: float = HTTP_DRAIN_S) -> None:
         """Close the port; return when every answer due is sent, or after `drain_s` seconds."""
         loop = asyncio.get_running_loop()
+        # What was accepted a moment ago must become a connection first: once its server is closed, asyncio can neither
+        # make one of it nor close it.
+        for socket in self._server.sockets:
+            loop.remove_reader(socket.fileno())
+        for _ in range(_ACCEPT_ROUNDS):
+            await asyncio.sleep(0)
         self._server.close()
         self._shared.drain()
         until = loop.time() + drain_s
@@ -68,6 +76,8 @@ class Listener:
             await asyncio.sleep(0.01)
         for connection in list(self._shared.connections):
             connection.abort()
+        while self._shared.connections:  # an aborted connection is closed by the loop's next rounds
+            await asyncio.sleep(0)
         self._sweeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._sweeper
