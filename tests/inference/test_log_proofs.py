@@ -89,13 +89,14 @@ def test_the_worked_sizes_of_the_specification() -> None:
 
 
 @given(st.integers(0, 200_000), st.integers(0, 200_000))
+@settings(deadline=None)
 def test_what_a_larger_tree_adds_is_exactly_the_tiles_that_differ(first: int, second: int) -> None:
     since, size = sorted((first, second))
     assert set(tiles_of(size, since)) == set(tiles_of(size)) - set(tiles_of(since))
 
 
 @given(st.lists(st.integers(0, 700), min_size=1, max_size=6))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_tree_grown_in_any_batches_has_the_root_of_the_recursive_reference(batches: list[int]) -> None:
     tree, leaves = Tree(), []
     for batch in batches:

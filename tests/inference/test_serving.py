@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -196,6 +196,7 @@ def test_a_ticket_promises_the_entry_at_its_index(desk: Desk) -> None:
 
 
 @given(count=st.integers(1, 300))
+@settings(deadline=None)
 def test_a_batch_of_any_size_has_one_signature_and_a_path_for_each_entry(count: int) -> None:
     from tallystick.inference.log import Batch, Pending
 
@@ -284,6 +285,7 @@ def test_every_datatype_survives_its_json() -> None:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+@settings(deadline=None)
 def test_floats_survive_to_the_last_bit(values: list[float]) -> None:
     array = np.array(values, dtype=np.float32)
     answer = write_answer("", "m", "1", [(Tensor("t", "FP32", (-1,)), array)])

@@ -17,6 +17,8 @@ from tallystick.chain.bindings.log_anchor import (
 )
 from tallystick.index.projection import Emitted, Projection, Row, Value
 
+NOBODY = "0x" + "00" * 20
+
 _FACT = """
     block_hash BLOB NOT NULL REFERENCES chain_blocks (hash) ON DELETE CASCADE,
     block_number INTEGER NOT NULL,
@@ -124,6 +126,7 @@ def _transferred(emitted: Emitted, event: LogTransferred) -> Facts:
 
 
 def _retired(emitted: Emitted, event: LogRetired) -> Facts:
+    yield "anchorers", {"anchorer": NOBODY}  # the contract takes the anchorer away without an event of its own
     successor = event.successor.to_bytes(32, "big")
     yield "retired", {"successor": successor, "size": event.size, "time": emitted.block_time}
 
