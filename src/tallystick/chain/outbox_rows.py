@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -20,7 +21,8 @@ import orjson
 from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
 from tallystick.chain.fees import Fees
-from tallystick.core.digest import sha256
+from tallystick.core.digest import keccak, sha256
+from tallystick.core.errors import InvalidInput, VerificationFailed
 
 DRAFTED = "drafted"  # asked for; nothing is signed
 SIGNED = "signed"  # bytes with a nonce are recorded; the node may or may not have seen them
@@ -95,10 +97,23 @@ class Change:
     why: str
 
 
-def digest_of(chain_id: int, sender: str, call: Call) -> bytes:
-    """Return what tells two calls apart under one idempotency key: chain, sender, target, value and data."""
-    head = f"{chain_id}|{sender}|{call.to or 'create'}|{call.value}|".encode()
-    return sha256(head + call.data)
+def digest_of(chain_id: int, sender: str, key: str, call: Call) -> bytes:
+    """Return what a row stands for, in 32 bytes: chain, sender, idempotency key, target, value and data."""
+    head = orjson.dumps([chain_id, sender, key, call.to, str(call.value)])
+    return sha256(head + b"\n" + call.data)
+
+
+def seal_of(row_id: int, number: int, nonce: int, transaction_hash: bytes, gas: int, fees: Fees) -> bytes:
+    """Return 32 bytes over what an attempt says beside its bytes, which the transaction hash covers."""
+    return sha256(orjson.dumps([row_id, number, nonce, transaction_hash.hex(), gas, str(fees.cap), str(fees.tip)]))
+
+
+def write_receipt(receipt: TxReceipt | None) -> bytes | None:
+    """Return a receipt as JSON behind its SHA-256."""
+    if receipt is None:
+        return None
+    document = orjson.dumps(receipt.to_rpc())
+    return sha256(document) + document
 
 
 def write_arguments(arguments: Mapping[str, object]) -> str:
@@ -107,46 +122,87 @@ def write_arguments(arguments: Mapping[str, object]) -> str:
 
 
 def read_attempt(record: sqlite3.Row) -> Attempt:
-    """Return the attempt that a record of the table `attempts` holds."""
-    return Attempt(
-        number=record["number"],
-        nonce=record["nonce"],
-        hash=record["hash"],
-        raw=record["raw"],
-        gas=record["gas"],
-        fees=Fees(int(record["cap"]), int(record["tip"]), bool(record["is_legacy"])),
-        signed_s=record["signed_s"],
-        sent_s=record["sent_s"],
-        answer=record["answer"],
-    )
+    """Return the attempt that a record of the table `attempts` holds.
+
+    raises  VerificationFailed "outbox.damaged"
+    """
+    with _undamaged(record["row_id"]):
+        attempt = Attempt(
+            number=record["number"],
+            nonce=record["nonce"],
+            hash=record["hash"],
+            raw=record["raw"],
+            gas=record["gas"],
+            fees=Fees(int(record["cap"]), int(record["tip"]), bool(record["is_legacy"])),
+            signed_s=record["signed_s"],
+            sent_s=record["sent_s"],
+            answer=record["answer"],
+        )
+        seal = seal_of(record["row_id"], attempt.number, attempt.nonce, attempt.hash, attempt.gas, attempt.fees)
+        _check_equal(seal, record["seal"])
+        _check_equal(keccak(attempt.raw), attempt.hash)
+    return attempt
 
 
 def read_row(record: sqlite3.Row, attempts: Sequence[Attempt]) -> Row:
-    """Return the row that a record of the table `rows` holds, with its attempts."""
-    receipt = record["receipt"]
-    return Row(
-        id=record["id"],
-        chain_id=record["chain_id"],
-        sender=record["sender"],
-        key=record["key"],
-        call=Call(
+    """Return the row that a record of the table `rows` holds, with its attempts.
+
+    raises  VerificationFailed "outbox.damaged"
+    """
+    with _undamaged(record["id"]):
+        call = Call(
             to=record["target"],
             data=record["data"],
             value=int(record["value"]),
             contract=record["contract"],
             function=record["function"],
             arguments=orjson.loads(record["arguments"]),
-        ),
-        call_digest=record["call_digest"],
-        gas=record["gas"],
-        state=record["state"],
-        nonce=record["nonce"],
-        receipt=None if receipt is None else TxReceipt.read(orjson.loads(receipt)),
-        error_code=record["error_code"],
-        error_message=record["error_message"],
-        changed_s=record["changed_s"],
-        attempts=tuple(attempts),
-    )
+        )
+        row = Row(
+            id=record["id"],
+            chain_id=record["chain_id"],
+            sender=record["sender"],
+            key=record["key"],
+            call=call,
+            call_digest=record["call_digest"],
+            gas=record["gas"],
+            state=record["state"],
+            nonce=record["nonce"],
+            receipt=_read_receipt(record["receipt"]),
+            error_code=record["error_code"],
+            error_message=record["error_message"],
+            changed_s=record["changed_s"],
+            attempts=tuple(attempts),
+        )
+        _check_equal(digest_of(row.chain_id, row.sender, row.key, call), row.call_digest)
+    return row
+
+
+def _read_receipt(stored: bytes | None) -> TxReceipt | None:
+    if stored is None:
+        return None
+    digest, document = stored[:32], stored[32:]
+    _check_equal(sha256(document), digest)
+    return TxReceipt.read(orjson.loads(document))
+
+
+def _check_equal(computed: bytes, stored: bytes) -> None:
+    if computed != stored:
+        raise ValueError(f"0x{computed.hex()[:16]}… is not 0x{stored.hex()[:16]}…")
+
+
+@contextmanager
+def _undamaged(row_id: int) -> Iterator[None]:
+    """Turn whatever a damaged record does to its reader into one error that names the row."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, InvalidInput) as error:
+        raise VerificationFailed(
+            "outbox.damaged",
+            f"row {row_id} of the outbox is damaged",
+            got=str(error)[:120],
+            hint="restore the file from a backup; do not send these calls again before you know what was mined",
+        ) from error
 
 
 def _plain(value: object) -> object:

@@ -11,10 +11,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-
-import orjson
 
 from tallystick.chain.accounts import SignedTransaction
 from tallystick.chain.calls import Call
@@ -31,13 +29,18 @@ from tallystick.chain.outbox_rows import (
     digest_of,
     read_attempt,
     read_row,
+    seal_of,
     write_arguments,
+    write_receipt,
 )
-from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable
-from tallystick.core.limits import SQLITE_BUSY_S
+from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
+from tallystick.core.limits import OUTBOX_CHECK_BYTES_MAX, SQLITE_BUSY_S
 
 _APPLICATION_ID = 0x7A11_0B0C  # "tally outbox", so that another program's file is not taken for one
 _SCHEMA_VERSION = 1
+
+# Where a damaged file makes SQLite quote it in an error message, Python fails to decode the message.
+_SQLITE_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 
 _SCHEMA = """
 CREATE TABLE chains (chain_id INTEGER PRIMARY KEY, genesis BLOB NOT NULL) STRICT;
@@ -60,7 +63,7 @@ CREATE INDEX rows_open ON rows (chain_id, sender, state) WHERE state NOT IN ('fi
 CREATE TABLE attempts (
   row_id INTEGER NOT NULL REFERENCES rows (id), number INTEGER NOT NULL, nonce INTEGER NOT NULL,
   hash BLOB NOT NULL UNIQUE, raw BLOB NOT NULL, gas INTEGER NOT NULL, cap TEXT NOT NULL, tip TEXT NOT NULL,
-  is_legacy INTEGER NOT NULL, signed_s REAL NOT NULL, sent_s REAL, answer TEXT,
+  is_legacy INTEGER NOT NULL, seal BLOB NOT NULL, signed_s REAL NOT NULL, sent_s REAL, answer TEXT,
   PRIMARY KEY (row_id, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE changes (
@@ -73,7 +76,9 @@ CREATE TABLE changes (
 class OutboxStore:
     """The outbox file at `path`, created if absent; safe among threads and processes.
 
-    raises  InvalidInput "outbox.file" for a file that is something else; Broken "outbox.disk" when the disk fails
+    raises  InvalidInput "outbox.file" for a file that is something else; VerificationFailed "outbox.damaged" for one
+            that SQLite's own check finds damaged (files beyond 16 MiB are checked row by row as they are read);
+            Broken "outbox.disk" when the disk fails
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,10 +87,16 @@ class OutboxStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, timeout=SQLITE_BUSY_S, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._prepare()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise _disk_error(error, path) from error
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, _SQLITE_TROUBLE):
+                raise _disk_error(error, path) from error
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -114,7 +125,7 @@ class OutboxStore:
 
         raises  InvalidInput "outbox.key_reused" when the key stands for another call or sender
         """
-        digest = digest_of(chain_id, sender, call)
+        digest = digest_of(chain_id, sender, key, call)
         with self._transaction() as db:
             found = self._read("chain_id = ? AND key = ?", (chain_id, key))
             if not found:
@@ -154,9 +165,10 @@ class OutboxStore:
         """
         number = len(row.attempts)
         self._db.execute(
-            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-            (row.id, number, nonce, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy, now_s),
-        )
+            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            (row.id, number, nonce, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy,
+             seal_of(row.id, number, nonce, signed.hash, gas, fees), now_s),
+        )  # fmt: skip
         if not self._move(row, SIGNED, why, now_s, nonce=nonce):
             raise Unavailable("outbox.moved", f"row {row.id} was changed by another process", hint="try again")
         return self.row(row.id)
@@ -256,8 +268,7 @@ class OutboxStore:
                 for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
             )
             if (mark, version, tables) == (0, 0, 0):
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
+                _create_tables(db)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             elif (mark, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
@@ -267,6 +278,14 @@ class OutboxStore:
                     expected=f"version {_SCHEMA_VERSION}",
                     got=f"version {version}" if mark == _APPLICATION_ID else "another program's database",
                 )
+            with closing(sqlite3.connect(":memory:")) as blank:
+                _create_tables(blank)
+                if _tables(db) != _tables(blank):
+                    raise _damaged(self.path, "its tables are not an outbox's")
+            if self.path.stat().st_size <= OUTBOX_CHECK_BYTES_MAX:
+                verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+                if verdict != "ok":
+                    raise _damaged(self.path, verdict)
 
     def _read(self, where: str, parameters: Sequence[object]) -> list[Row]:
         with self._transaction(write=False) as db:
@@ -292,7 +311,7 @@ class OutboxStore:
             except BaseException as error:
                 if not nested and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
+                if isinstance(error, _SQLITE_TROUBLE):
                     raise _disk_error(error, self.path) from error
                 raise
 
@@ -313,7 +332,7 @@ class OutboxStore:
             (
                 state,
                 nonce,
-                None if receipt is None else orjson.dumps(receipt.to_rpc()),
+                write_receipt(receipt),
                 None if error is None else error.code,
                 None if error is None else str(error),
                 now_s,
@@ -332,16 +351,39 @@ class OutboxStore:
         )
 
 
+def _create_tables(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
+
+
+def _tables(db: sqlite3.Connection) -> list[str]:
+    # sqlite_sequence is SQLite's own and comes with AUTOINCREMENT.
+    return sorted(str(sql) for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
 def _only(rows: list[Row], what: str) -> Row:
     if not rows:
         raise InvalidInput("outbox.no_row", f"the outbox has no row of {what}")
     return rows[0]
 
 
-def _disk_error(error: sqlite3.Error, path: Path) -> TallystickError:
-    name = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else type(error).__name__
+def _damaged(path: Path, verdict: str) -> VerificationFailed:
+    return VerificationFailed(
+        "outbox.damaged",
+        f"the outbox {path} is damaged",
+        got=verdict[:120],
+        hint="restore the file from a backup; do not send its calls again before you know what was mined",
+    )
+
+
+def _disk_error(error: Exception, path: Path) -> TallystickError:
+    name = str(getattr(error, "sqlite_errorname", type(error).__name__))
+    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
+        return _damaged(path, "text that is not UTF-8")
     if name == "SQLITE_NOTADB":
         return InvalidInput("outbox.file", f"{path} is not an outbox", got="not an SQLite database")
+    if name.startswith("SQLITE_CORRUPT"):
+        return _damaged(path, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Unavailable("outbox.busy", f"{path} is being written by another process", hint="try again")
     if name.startswith("SQLITE_FULL"):

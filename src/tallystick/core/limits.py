@@ -191,6 +191,7 @@ PREDICT_QUEUE_MAX: Final = 256  # predictions waiting for a thread; more would w
 CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arrive; a receipt needs one
 ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
 RETRY_AFTER_S: Final = 1  # told to clients in Retry-After; a queue drains and a checkpoint comes within it
+OUTBOX_CHECK_BYTES_MAX: Final = 16 * 2**20  # outbox files up to this are checked whole on opening: 30 ms at most
 OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once
 
 # --- deployments
