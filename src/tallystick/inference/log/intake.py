@@ -41,6 +41,7 @@ class Intake:
         self._sealed: deque[Batch] = deque()
         self._is_waiting = False  # the writer sleeps until `_enough` entries have come
         self._enough = 1
+        self._slow_from = 0  # the offset in the open batch from which `append` has more to do than to append
         self._taken = 0  # entries in the batch taken last
         self._is_closing = False
         self._refusal: TallystickError | None = None
@@ -65,7 +66,7 @@ class Intake:
             entries = batch.entries
             offset = len(entries)
             entries.append(entry)
-            if offset + 1 >= self._enough or offset == 0 or len(entry) > _SMALL_BYTES or self._keeps_bodies:
+            if offset >= self._slow_from or len(entry) > _SMALL_BYTES:
                 self._advance(batch, offset, entry, body)
         return Pending(batch, offset)
 
@@ -105,8 +106,7 @@ class Intake:
                 if self._open.entries:
                     left_s = self._opened_s + LOG_LINGER_S - time.monotonic()
                     if len(self._open.entries) >= self._taken or left_s <= 0 or self._is_closing:
-                        batch, self._open = self._open, Batch()
-                        return self._taking(batch)
+                        return self._taking(self._renew())
                     self._sleep(self._taken, left_s)
                 elif self._is_closing:
                     return None
@@ -117,9 +117,8 @@ class Intake:
         """Refuse entries from now on, for good or until `retry_s` on the monotonic clock; return what was waiting."""
         with self._lock:
             self._refusal, self._retry_s = error, retry_s
-            waiting = [*self._sealed, self._open]
+            waiting = [*self._sealed, self._renew()]
             self._sealed.clear()
-            self._open = Batch()
             return waiting
 
     def stop_writer(self, fault: Broken) -> None:
@@ -168,19 +167,33 @@ class Intake:
             self._opened_s = time.monotonic()
         is_full = offset >= _LAST_OFFSET or batch.bytes >= LOG_BATCH_BYTES_MAX
         if is_full:
-            self._sealed.append(batch)
-            self._open = Batch()
+            self._sealed.append(self._renew())
             if len(self._sealed) >= LOG_QUEUE_BATCHES_MAX and self._refusal is None:
                 self._refusal, self._retry_s = _busy(), 0.0
         if self._is_waiting and (is_full or offset + 1 >= self._enough):
             self._is_waiting = False
-            self._enough = LOG_BATCH_ENTRIES_MAX
             self._arrived.notify()
+        self._set_slow()
 
     def _sleep(self, enough: int, seconds: float | None) -> None:
         self._is_waiting, self._enough = True, enough
+        self._set_slow()
         self._arrived.wait(seconds)
-        self._is_waiting, self._enough = False, LOG_BATCH_ENTRIES_MAX
+        self._is_waiting = False
+        self._set_slow()
+
+    def _set_slow(self) -> None:
+        """Say from which offset on `_advance` must see each entry: the first, the last, or one that is waited for."""
+        if self._keeps_bodies or not self._open.entries:
+            self._slow_from = 0
+        else:
+            self._slow_from = self._enough - 1 if self._is_waiting else _LAST_OFFSET
+
+    def _renew(self) -> Batch:
+        """Return the open batch and open another."""
+        batch, self._open = self._open, Batch()
+        self._slow_from = 0
+        return batch
 
     def _taking(self, batch: Batch) -> Batch:
         self._taken = len(batch.entries)

@@ -27,7 +27,6 @@ class Batch:
         "_event",
         "_lock",
         "_waiters",
-        "_waiting_first",
         "bodies",
         "bytes",
         "done",
@@ -36,6 +35,7 @@ class Batch:
         "first",
         "leaves",
         "shared",
+        "waiting_first",
     )
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Batch:
         self._lock = threading.Lock()
         self._event: threading.Event | None = None
         self._waiters: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
-        self._waiting_first: _LoopWaiters | None = None  # of the first loop to wait: nearly always the only one
+        self.waiting_first: _LoopWaiters | None = None  # of the first loop to wait: nearly always the only one
 
     def resolve(self, first: int, leaves: Sequence[bytes]) -> None:
         """Wake all who wait: entry k of the batch is durable at index first + k."""
@@ -86,16 +86,13 @@ class Batch:
     def waiters(self) -> _LoopWaiters | None:
         """Return what a task of the running event loop waits on; None when there is nothing to wait for."""
         loop = _running_loop()
-        found = self._waiting_first
-        if found is not None and found.loop is loop:
-            return found
         found = self._waiters.get(loop)
         if found is None:
             with self._lock:
                 if self.done:
                     return None
                 found = self._waiters[loop] = _LoopWaiters(loop)
-                self._waiting_first = self._waiting_first or found
+                self.waiting_first = self.waiting_first or found
         return found
 
     def _finish(self) -> None:
@@ -133,7 +130,9 @@ class Pending:
     def __await__(self) -> Generator[Any, None, int]:
         batch = self.batch
         if not batch.done:
-            waiters = batch.waiters()
+            waiters = batch.waiting_first
+            if waiters is None or waiters.loop is not _running_loop():
+                waiters = batch.waiters()
             if waiters is not None:
                 waiters._asyncio_future_blocking = True
                 yield waiters
