@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.chain.outbox import Outbox
+from tallystick.contracts import Kind
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError
 from tallystick.models import dataset
 from tallystick.models.environment import describe_environment
@@ -16,7 +17,7 @@ from tallystick.models.evidence import Evidence, envelope_name, load_record
 from tallystick.models.formats.folder import inspect
 from tallystick.models.keeping import keep_content
 from tallystick.models.register import Registrar, Training
-from tallystick.models.roots import UNCHANGED, Kinds
+from tallystick.models.roots import UNCHANGED
 from tests.models.story import ENVIRONMENT, Desk, Published, table, write_version
 
 PLAIN = Training(environment=ENVIRONMENT)
@@ -76,7 +77,7 @@ class TestVersions:
     def test_each_change_is_flagged_as_what_it_is(self, story: Published) -> None:
         kinds = [version.kinds for version in story.versions]
         assert kinds[1:] == [
-            Kinds.DATA | Kinds.PARAMETERS, Kinds.PARAMETERS, Kinds.PARAMETERS | Kinds.ARCHITECTURE,
+            Kind.DATA | Kind.PARAMETERS, Kind.PARAMETERS, Kind.PARAMETERS | Kind.ARCHITECTURE,
         ]  # fmt: skip
 
     def test_each_version_descends_from_the_one_before(self, story: Published) -> None:
@@ -102,7 +103,7 @@ class TestVersions:
         model, folder = desk.registrar.register("m"), write_version(tmp_path / "v", 1)
         desk.registrar.add_version(model, folder, desk.signer, PLAIN)
         second = desk.registrar.add_version(model, folder, desk.signer, replace(PLAIN, note="tested"), is_metadata=True)
-        assert (second.seq, second.kinds) == (2, Kinds.METADATA)
+        assert (second.seq, second.kinds) == (2, Kind.METADATA)
 
     def test_an_earlier_content_comes_back_as_a_new_version(self, desk: Desk, tmp_path: Path) -> None:
         model = desk.registrar.register("m")
@@ -115,7 +116,7 @@ class TestVersions:
         model, folder = desk.registrar.register("m"), write_version(tmp_path / "v", 1)
         desk.registrar.add_version(model, folder, desk.signer, PLAIN)
         (folder / "LICENSE").write_text("MIT")
-        assert desk.registrar.add_version(model, folder, desk.signer, PLAIN).kinds == Kinds.METADATA
+        assert desk.registrar.add_version(model, folder, desk.signer, PLAIN).kinds == Kind.METADATA
 
     def test_a_merge_names_its_parents_the_main_one_first(self, desk: Desk, tmp_path: Path) -> None:
         left, right = (desk.registrar.register(name) for name in ("left", "right"))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallystick.contracts import Kind
 from tallystick.core import canonical, merkle
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
@@ -18,7 +19,7 @@ from tallystick.models import dataset
 from tallystick.models.formats import safetensors
 from tallystick.models.formats.folder import inspect
 from tallystick.models.formats.tensors import DTYPE_BITS, Tensor
-from tallystick.models.roots import UNCHANGED, Architecture, Kinds, Roots, TensorList
+from tallystick.models.roots import UNCHANGED, Architecture, Roots, TensorList, read_kinds
 from tests.models.makers import Array, parts, raw_file, write_shards
 from tests.models.story import table, weights, write_version
 
@@ -182,11 +183,11 @@ def _config(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-A, P, D, M = Kinds.ARCHITECTURE, Kinds.PARAMETERS, Kinds.DATA, "manifest"
+A, P, D, M = Kind.ARCHITECTURE, Kind.PARAMETERS, Kind.DATA, "manifest"
 QUANTISED = {"first.weight": weights(1)["first.weight"].astype(np.float16)}
 
 # The rows of the table in docs/spec/roots.md: what is done, rows added to the data log, which roots move.
-CHANGES: dict[str, tuple[Callable[[Path], object], int, Kinds]] = {
+CHANGES: dict[str, tuple[Callable[[Path], object], int, Kind]] = {
     "fine-tune on added data": (lambda folder: _rewrite(folder, **{"first.bias": np.zeros(4, np.float32)}), 4, P | D),
     "further training, same data": (lambda folder: _rewrite(folder, **{"first.bias": np.zeros(4, np.float32)}), 0, P),
     "quantise": (lambda folder: _rewrite(folder, **QUANTISED), 0, A | P),
@@ -221,7 +222,7 @@ def test_each_change_moves_exactly_the_roots_that_the_table_says(tmp_path: Path,
 
 def test_data_of_the_same_root_and_another_size_is_changed_data() -> None:
     old, new = (Roots(bytes([1]) * 32, data=bytes([2]) * 32, data_size=size) for size in (3, 4))
-    assert new.changed_from(old) == Kinds.DATA
+    assert new.changed_from(old) == Kind.DATA
 
 
 def test_a_root_of_zero_is_not_a_root() -> None:
@@ -229,12 +230,12 @@ def test_a_root_of_zero_is_not_a_root() -> None:
         Roots(bytes([1]) * 32, parameters=bytes(32))
 
 
-@given(st.integers(0, 31).map(Kinds))
-def test_kinds_survive_their_names(kinds: Kinds) -> None:
-    assert Kinds.named(kinds.names) == kinds
+@given(st.integers(0, 31).map(Kind))
+def test_kinds_survive_their_names(kinds: Kind) -> None:
+    assert read_kinds(kinds.names) == kinds
 
 
 @pytest.mark.parametrize("names", [["weights"], ["data", "data"], ["parameters", "data"], ["Data"]])
 def test_names_of_kinds_are_known_single_and_in_order(names: list[str]) -> None:
     with pytest.raises(InvalidInput):
-        Kinds.named(names)
+        read_kinds(names)

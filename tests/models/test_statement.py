@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallystick.contracts import Kind
 from tallystick.core import canonical
 from tallystick.core.digest import sha256
 from tallystick.core.dsse import Envelope
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.core.ids import checksum_address
 from tallystick.core.statement import IN_TOTO
-from tallystick.models.roots import Kinds
 from tallystick.models.statement import (
     PREDICATE_TYPE,
     CodeClaim,
@@ -61,7 +61,7 @@ def statements(draw: st.DrawFn) -> VersionStatement:
         data=draw(st.none() | claims()),
         code=draw(st.none() | st.builds(CodeClaim, digests, st.sampled_from(["file", "manifest"]))),
         opaque=tuple(draw(st.lists(st.sampled_from(["a.pkl", "b/c.bin"]), max_size=2))),
-        kinds=draw(st.integers(0, 31).map(Kinds)),
+        kinds=draw(st.integers(0, 31).map(Kind)),
         parents=tuple(draw(st.lists(digests, max_size=8))),
         environment=draw(texts),
         hyperparameters=draw(texts),
@@ -81,7 +81,7 @@ EXAMPLE = VersionStatement(
     data=DataClaim(bytes([6]) * 32, 2**53 + 1, bytes([7]) * 32, True, "grown", (bytes([8]) * 32,)),
     code=CodeClaim(bytes([9]) * 32, "file"),
     opaque=("old.pkl",),
-    kinds=Kinds.DATA | Kinds.PARAMETERS,
+    kinds=Kind.DATA | Kind.PARAMETERS,
     parents=(bytes([10]) * 32,),
     environment={"python": "CPython 3.11.0"},
     hyperparameters={"C": "0.2"},
@@ -146,7 +146,7 @@ class TestContent:
         [
             {"place": Place(1, EXAMPLE.place.registry, 7, 9, EXAMPLE.place.signer)},
             {"parents": ()},
-            {"kinds": Kinds.CODE},
+            {"kinds": Kind.CODE},
             {"data": replace(EXAMPLE.data, relation="same", path=())},  # type: ignore[type-var]
         ],
     )
@@ -245,7 +245,7 @@ class TestStrictness:
             (("predicate", "place", "signer"), "0x" + "Ab" * 20),
             (("predicate", "place", "signer"), "0x" + EXAMPLE.place.signer[2:].upper()),
             (("predicate", "place", "registry"), "ab" * 20),
-            (("predicate", "name"), "x" * 65),
+            (("predicate", "name"), "x" * 257),
             (("predicate", "manifest", "count"), "1000001"),
             (("predicate", "manifest", "root"), "0A" * 32),
         ],

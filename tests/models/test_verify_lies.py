@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.chain.abi import encode_call
+from tallystick.chain.calls import Call
+from tallystick.contracts import Kind
 from tallystick.core import dsse
 from tallystick.core.digest import sha256
 from tallystick.models import dataset
@@ -16,7 +19,8 @@ from tallystick.models.dataset import Dataset
 from tallystick.models.evidence import to_recorded
 from tallystick.models.formats.folder import inspect
 from tallystick.models.keeping import keep_content, keep_data, keep_envelope, listing_of
-from tallystick.models.roots import UNCHANGED, Kinds, Roots
+from tallystick.models.register import Training
+from tallystick.models.roots import UNCHANGED, Roots
 from tallystick.models.statement import CodeClaim, DataClaim, Listing, Place, VersionStatement
 from tests.models.story import Desk, table, write_version
 
@@ -69,7 +73,7 @@ class Liar:
         *,
         envelope: dsse.Envelope | None = None,
         roots: Roots | None = None,
-        kinds: Kinds | None = None,
+        kinds: Kind | None = None,
     ) -> None:
         """Put a statement on the chain, true or not."""
         envelope = envelope or statement.sign(self.desk.signer)
@@ -78,7 +82,7 @@ class Liar:
         roots = roots or statement.roots
         if kinds is None:
             kinds = statement.kinds if seq == 1 else roots.changed_from(self.first.roots)
-            kinds |= statement.kinds & Kinds.METADATA
+            kinds |= statement.kinds & Kind.METADATA
         call = self.desk.registrar.registry.add_version(
             self.model, seq, statement.parents, envelope.digest, to_recorded(roots), kinds
         )
@@ -196,7 +200,7 @@ def test_a_chain_that_holds_other_roots_than_were_signed_is_found(liar: Liar, pa
 
 def test_kinds_that_the_statement_does_not_say_are_found(liar: Liar) -> None:
     statement = liar.second()
-    liar.record(statement, kinds=statement.kinds | Kinds.METADATA)
+    liar.record(statement, kinds=statement.kinds | Kind.METADATA)
     assert liar.failures() == {"statement kinds"}
 
 
@@ -223,3 +227,16 @@ def test_an_ancestor_whose_signature_is_lost_is_named(liar: Liar) -> None:
     (liar.desk.folder / "blobs" / "statements" / f"{first.hex()}.dsse.json").unlink()
     failures = {check.name for check in liar.desk.audit(liar.model).failures}
     assert failures == {f"{liar.model}@1 envelope", f"{liar.model}@2 parents {first.hex()}"}
+
+
+def test_a_name_or_channel_that_is_no_text_stops_no_audit(liar: Liar, tmp_path: Path) -> None:
+    desk, registry = liar.desk, liar.desk.registrar.registry
+    data = encode_call("3ffbd47f", ("bytes", "bytes"), (b"\xff" * 64, b""))
+    desk.outbox.send_and_wait(Call(registry.address, data), key="odd name")
+    model = registry.model_count()
+    desk.registrar.add_version(model, write_version(tmp_path / "odd", 5), desk.signer, Training())
+    assert desk.audit(model).ok
+    data = encode_call("6a9c4125", ("uint256", "bytes", "uint32"), (model, b"\xff" * 32, 1))
+    desk.outbox.send_and_wait(Call(registry.address, data), key="odd channel")
+    [failure] = desk.audit(model).failures
+    assert failure.name.startswith(f"{model} release ")

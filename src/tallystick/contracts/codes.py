@@ -14,6 +14,11 @@ class Kind(IntFlag):
     CODE = 8
     METADATA = 16
 
+    @property
+    def names(self) -> list[str]:
+        """The kinds in lower case, in the order of the flags."""
+        return [str(kind.name).lower() for kind in type(self) if kind in self]
+
 
 class Status(IntEnum):
     """What the owner says of a version; zero is no status, so that nothing missing reads as good."""

@@ -13,10 +13,10 @@ from tallystick.chain.abi import Event
 from tallystick.chain.bindings import model_registry as binding
 from tallystick.chain.calls import BlockId, Log
 from tallystick.chain.node import Node
+from tallystick.contracts import Kind
 from tallystick.core.errors import TallystickError
 from tallystick.core.ids import parse_address
 from tallystick.models.evidence import Evidence, VersionRecord, load_record
-from tallystick.models.roots import Kinds
 from tallystick.models.statement import VersionStatement
 from tallystick.models.verify import STATUS_NAMES
 from tallystick.store.blobs import BlobStore
@@ -50,7 +50,7 @@ class VersionLine:
             "signer": version.signer,
             "registered_at": version.registered_at,
             "status": STATUS_NAMES.get(version.status, "unknown"),
-            "kinds": Kinds(version.kinds).names,
+            "kinds": Kind(version.kinds).names,
             "parents": [parent.hex() for parent in version.parents],
             "roots": self.record.roots.to_dict(),
             "data_size": version.roots.data_size,

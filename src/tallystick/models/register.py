@@ -17,6 +17,7 @@ from tallystick.chain.bindings import model_registry as binding
 from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
 from tallystick.chain.outbox import Outbox
+from tallystick.contracts import Kind, Status
 from tallystick.core import canonical
 from tallystick.core.digest import sha256
 from tallystick.core.errors import Broken, InvalidInput, TallystickError
@@ -26,11 +27,11 @@ from tallystick.models.environment import describe_environment
 from tallystick.models.evidence import Evidence, from_recorded, to_recorded
 from tallystick.models.formats.folder import ModelContent, inspect
 from tallystick.models.keeping import keep_code, keep_content, keep_data, keep_envelope, listing_of
-from tallystick.models.roots import UNCHANGED, Kinds, Roots
+from tallystick.models.roots import UNCHANGED, Roots
 from tallystick.models.statement import DataClaim, Place, VersionStatement
 from tallystick.store.blobs import BlobStore
 
-STATUSES = {"active": 1, "deprecated": 2, "revoked": 3}
+STATUSES = {str(status.name).lower(): status for status in Status}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Added:
     seq: int
     statement: bytes
     roots: Roots
-    kinds: Kinds
+    kinds: Kind
     is_new: bool
 
 
@@ -257,16 +258,16 @@ class Registrar:
 
 
 def _added(version: binding.Version, *, is_new: bool) -> Added:
-    roots, kinds = from_recorded(version.roots), Kinds(version.kinds)
+    roots, kinds = from_recorded(version.roots), Kind(version.kinds)
     return Added(version.model_id, version.seq, version.statement, roots, kinds, is_new)
 
 
-def _kinds(roots: Roots, parent: Roots | None, *, is_metadata: bool) -> Kinds:
+def _kinds(roots: Roots, parent: Roots | None, *, is_metadata: bool) -> Kind:
     if parent is None:
         return UNCHANGED
     kinds = roots.changed_from(parent)
-    only_files = roots.manifest != parent.manifest and not kinds & (Kinds.PARAMETERS | Kinds.ARCHITECTURE)
-    return kinds | Kinds.METADATA if is_metadata or only_files else kinds
+    only_files = roots.manifest != parent.manifest and not kinds & (Kind.PARAMETERS | Kind.ARCHITECTURE)
+    return kinds | Kind.METADATA if is_metadata or only_files else kinds
 
 
 def _claim(log: Dataset, training: Training, parent: Roots | None) -> DataClaim:

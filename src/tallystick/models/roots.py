@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntFlag
 from functools import cached_property
 from typing import Any
 
+from tallystick.contracts import Kind
 from tallystick.core import canonical, documents, merkle
 from tallystick.core.digest import check_digest, sha256
 from tallystick.core.errors import InvalidInput
@@ -29,34 +29,19 @@ ARCHITECTURE_KIND = "tallystick/architecture/v1"
 NOT_RECORDED = bytes(32)  # how the registry writes a root that a version does not have
 
 
-class Kinds(IntFlag):
-    """What changed against the first parent; the registry computes all but METADATA itself."""
-
-    DATA = 1
-    PARAMETERS = 2
-    ARCHITECTURE = 4
-    CODE = 8
-    METADATA = 16
-
-    @classmethod
-    def named(cls, names: list[str]) -> Kinds:
-        """Return the kinds of these lower-case names, in the order of the flags; raise InvalidInput "kinds.names"."""
-        found = cls(0)
-        for kind in cls:
-            if kind.name and kind.name.lower() in names:
-                found |= kind
-        if found.names != names:
-            known = ", ".join(cls(31).names)
-            raise InvalidInput("kinds.names", "not kinds of change, each once and in order", expected=known, got=names)
-        return found
-
-    @property
-    def names(self) -> list[str]:
-        """The lower-case names, in the order of the flags."""
-        return [kind.name.lower() for kind in Kinds if kind in self and kind.name]
+def read_kinds(names: list[str]) -> Kind:
+    """Return the kinds of these names, each once and in order; raise InvalidInput "kinds.names"."""
+    found = Kind(0)
+    for kind in Kind:
+        if kind.names[0] in names:
+            found |= kind
+    if found.names != names:
+        known = ", ".join((~Kind(0)).names)
+        raise InvalidInput("kinds.names", "not kinds of change, each once and in order", expected=known, got=names)
+    return found
 
 
-UNCHANGED = Kinds(0)  # also the kinds of a first version, which has nothing to compare with
+UNCHANGED = Kind(0)  # also the kinds of a first version, which has nothing to compare with
 
 
 @dataclass(frozen=True)
@@ -86,17 +71,17 @@ class Roots:
         shown = {name: None if root is None else root.hex() for name, root in named.items()}
         return {"manifest": self.manifest.hex(), **shown, "data": data}
 
-    def changed_from(self, parent: Roots) -> Kinds:
+    def changed_from(self, parent: Roots) -> Kind:
         """Return which parts differ, as the registry computes it; metadata is the signer's own word."""
-        kinds = Kinds(0)
+        kinds = UNCHANGED
         if (self.data, self.data_size) != (parent.data, parent.data_size):
-            kinds |= Kinds.DATA
+            kinds |= Kind.DATA
         if self.parameters != parent.parameters:
-            kinds |= Kinds.PARAMETERS
+            kinds |= Kind.PARAMETERS
         if self.architecture != parent.architecture:
-            kinds |= Kinds.ARCHITECTURE
+            kinds |= Kind.ARCHITECTURE
         if self.code != parent.code:
-            kinds |= Kinds.CODE
+            kinds |= Kind.CODE
         return kinds
 
 

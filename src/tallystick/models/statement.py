@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.contracts import Kind
 from tallystick.core import canonical, documents, dsse
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
@@ -30,12 +31,13 @@ from tallystick.core.limits import (
 )
 from tallystick.core.names import check_name
 from tallystick.core.statement import IN_TOTO, Statement, Subject
-from tallystick.models.roots import UNCHANGED, Kinds, Roots
+from tallystick.models.roots import UNCHANGED, Roots, read_kinds
 
 PREDICATE_TYPE: Final = "https://tallystick.dev/model-change/v1"  # a name; nothing is fetched from it
 
 RELATIONS: Final = ("first", "same", "grown", "restarted", "replaced")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?\Z", re.ASCII)
+_NAME_CHARS_MAX = 256  # the registry's 64 bytes, each of which may be spelt `\\xff` when it is no UTF-8
 _U64, _U256 = 2**64 - 1, 2**256 - 1
 
 
@@ -115,7 +117,7 @@ class VersionStatement:
     data: DataClaim | None = None
     code: CodeClaim | None = None
     opaque: tuple[str, ...] = ()
-    kinds: Kinds = UNCHANGED
+    kinds: Kind = UNCHANGED
     parents: tuple[bytes, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
@@ -219,9 +221,9 @@ def _read(predicate: object) -> VersionStatement:
     parameter_root, tensors = None, None
     if found["parameters"] is not None:
         parameter_root, tensors = _read_listing(found["parameters"], "parameters", TENSORS_MAX)
-    kinds = [documents.text(kind, "kind", 40) for kind in documents.listed(found["kinds"], "kinds", len(Kinds))]
+    kinds = [documents.text(kind, "kind", 40) for kind in documents.listed(found["kinds"], "kinds", len(Kind))]
     return VersionStatement(
-        name=documents.text(found["name"], "name", 64),
+        name=documents.text(found["name"], "name", _NAME_CHARS_MAX),
         place=_read_place(found["place"]),
         manifest_root=manifest_root,
         manifest=manifest,
@@ -231,7 +233,7 @@ def _read(predicate: object) -> VersionStatement:
         data=None if found["data"] is None else _read_data(found["data"]),
         code=None if found["code"] is None else _read_code(found["code"]),
         opaque=tuple(check_name(name) for name in documents.listed(found["opaque"], "opaque", MANIFEST_FILES_MAX)),
-        kinds=Kinds.named(kinds),
+        kinds=read_kinds(kinds),
         parents=tuple(
             documents.digest(item, "parent") for item in documents.listed(found["parents"], "parents", PARENTS_MAX)
         ),

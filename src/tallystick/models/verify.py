@@ -33,19 +33,19 @@ from pathlib import Path
 from tallystick.chain.bindings import model_registry as binding
 from tallystick.chain.calls import BlockId
 from tallystick.chain.node import Node
+from tallystick.contracts import Kind, Status
 from tallystick.core.checks import Check, Report
-from tallystick.core.errors import Rejected, TallystickError
+from tallystick.core.errors import InvalidInput, Rejected, TallystickError
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import CANONICAL_BYTES_MAX, LINEAGE_MAX
 from tallystick.models.evidence import Evidence, VersionRecord, load_record
-from tallystick.models.roots import UNCHANGED, Kinds, Roots
+from tallystick.models.roots import UNCHANGED, Roots
 from tallystick.models.statement import Place
 from tallystick.models.verify_content import check_code, check_content
 from tallystick.models.verify_data import check_data, check_data_history
 from tallystick.store.blobs import BlobStore
 
-_REVOKED = 3
-STATUS_NAMES = {1: "active", 2: "deprecated", _REVOKED: "revoked"}
+STATUS_NAMES = {int(status): str(status.name).lower() for status in Status}
 
 
 class Auditor:
@@ -184,7 +184,10 @@ class Auditor:
             event = binding.Released.decode(log)
             channels.setdefault(event.channel, []).append(event)
         for channel, events in sorted(channels.items()):
-            yield from self._check_channel(model_id, channel, events)
+            try:
+                yield from self._check_channel(model_id, channel, events)
+            except InvalidInput as error:  # a channel named in bytes that are no text cannot be asked for
+                yield Check.failed(f"release {channel!a}", error)
 
     def _check_channel(self, model_id: int, channel: str, events: list[binding.Released]) -> Iterator[Check]:
         name = f"release {channel!a}"
@@ -193,7 +196,9 @@ class Auditor:
         yield Check.equal(name, (now, moves), (events[-1].seq, len(events)), f"version {now} after {moves} moves")
         if now:
             status = self.registry.status_of(model_id, now, at=self.block)
-            yield Check(f"{name} status", status != _REVOKED, f"version {now} is {STATUS_NAMES.get(status, 'unknown')}")
+            yield Check(
+                f"{name} status", status != Status.REVOKED, f"version {now} is {STATUS_NAMES.get(status, 'unknown')}"
+            )
 
 
 def _check_signature(record: VersionRecord, evidence: Evidence) -> Iterator[Check]:
@@ -226,12 +231,12 @@ def _check_statement(record: VersionRecord, evidence: Evidence) -> Iterator[Chec
     yield Check.equal("statement roots", record.roots, statement.roots, "what was signed is what was recorded")
     recorded, signed = (", ".join(map(bytes.hex, parents)) for parents in (version.parents, statement.parents))
     yield Check.equal("statement parents", recorded, signed, f"{len(version.parents)} parents")
-    yield Check.equal("statement kinds", ", ".join(Kinds(version.kinds).names), ", ".join(statement.kinds.names))
+    yield Check.equal("statement kinds", ", ".join(Kind(version.kinds).names), ", ".join(statement.kinds.names))
 
 
 def _check_kinds(record: VersionRecord, parent: Roots | None) -> Check:
     computed = UNCHANGED if parent is None else record.roots.changed_from(parent)
-    recorded = Kinds(record.version.kinds) & ~Kinds.METADATA
+    recorded = Kind(record.version.kinds) & ~Kind.METADATA
     return Check.equal("kinds", ", ".join(computed.names), ", ".join(recorded.names), "against the first parent")
 
 
