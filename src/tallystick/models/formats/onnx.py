@@ -144,7 +144,9 @@ class _Reader:
             if field.message_type is None:
                 found[field.name] = _plain(value, place)
             elif hasattr(value, "DESCRIPTOR"):
-                found[field.name] = self.value(value, place, depth - 1)
+                # the graph of a model begins its names; each graph of a training step is a place of its own
+                where = f"{place}/@{field.name}" if kind == "TrainingInfoProto" else place
+                found[field.name] = self.value(value, where, depth - 1)
             else:
                 found[field.name] = self._repeated(kind, field.name, value, place, depth - 1)
         return found
