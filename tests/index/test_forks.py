@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from asking import count
 from forking_chain import (
     ALPHA,
     BETA,
@@ -293,6 +294,18 @@ def test_pages_of_logs_from_two_histories_are_not_believed(memory_folder):
     )
     index.sync()
     check_equals_fresh(index, chain)
+
+
+def test_pages_before_and_after_a_fork_leave_no_gap(memory_folder):
+    """The pages before the fork held nothing, those after it agree with the chain: only the end tells."""
+    chain = FakeChain(pages=True)
+    chain.grow(*[[]] * 5)
+    index = fresh(memory_folder, chain, unsettled=0)
+    happening = [Happening(ALPHA, SET, 1, 1)]
+    chain.script = [(4 + 1 + 3, lambda chain: chain.fork(5, *[happening] * 4, []))]
+    index.sync()
+    check_equals_fresh(index, chain)
+    assert count(index, "chain_blocks") == 4
 
 
 def test_a_node_that_lags_behind_what_was_final_is_waited_for(memory_folder):
