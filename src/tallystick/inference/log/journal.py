@@ -14,6 +14,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,6 +81,7 @@ def read_journal(folder: Path) -> Iterator[bytes]:
     _check_latest(folder, tail, fault)
 
 
+@lru_cache(maxsize=64)
 def parse_head(note: bytes) -> Checkpoint:
     """Return the checkpoint in a signed note, its signature unchecked."""
     return Checkpoint.parse(SignedNote.from_bytes(note).text)

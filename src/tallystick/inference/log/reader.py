@@ -251,37 +251,41 @@ class _Items:
 
     def _read(self, start: int, end: int) -> list[bytes]:
         block = start // TILE_WIDTH
-        index, items = block * TILE_WIDTH, []
+        index = block * TILE_WIDTH
+        items: list[bytes] = []
         segment, frame_offset, offset = self._locate(block)
         while True:
             frame = self._frame(segment, frame_offset, index)
             frame_end = frame_offset + FRAME_HEADER_BYTES + frame.length
             upto = min(end, frame.end)
-            items += self._walk(segment, offset, frame_end, index, upto)
+            items += self._walk(segment, offset, frame_end, index, upto, max(index, min(start, upto)))
             index = upto
             if index == end:
-                return items[start - block * TILE_WIDTH :]
+                return items
             following = self._segment_of(index)
             frame_offset = frame_end
             if following != segment:
                 segment, frame_offset = following, SEGMENT_HEADER_BYTES
             offset = frame_offset + FRAME_HEADER_BYTES
 
-    def _walk(self, segment: int, offset: int, frame_end: int, index: int, upto: int) -> list[bytes]:
-        """Return items index … upto - 1 of a frame, the first of them at `offset`."""
+    def _walk(self, segment: int, offset: int, frame_end: int, index: int, upto: int, first: int) -> list[bytes]:
+        """Return items first … upto - 1 of a frame in which item `index` stands at `offset`."""
         stop = frame_end
         beyond = -(-upto // TILE_WIDTH)
         if self._has_mark(beyond) and (found := self._locate(beyond))[0] == segment and offset < found[2] < frame_end:
             stop = found[2]  # no need to read the whole frame
-        items = self._split(self._fds.pread(self._kind, segment, stop - offset, offset), upto - index)
+        skip, count = first - index, upto - first
+        items = self._split(self._fds.pread(self._kind, segment, stop - offset, offset), skip, count)
         if items is None and stop != frame_end:  # the mark was one of a batch that failed to be written
-            items = self._split(self._fds.pread(self._kind, segment, frame_end - offset, offset), upto - index)
+            items = self._split(self._fds.pread(self._kind, segment, frame_end - offset, offset), skip, count)
         if items is None:
             raise self._lost(segment, offset, index)
         return items
 
-    def _split(self, data: bytes, count: int) -> list[bytes] | None:
+    def _split(self, data: bytes, skip: int, count: int) -> list[bytes] | None:
         width, items, at = self._prefix_bytes, [], 0
+        for _ in range(skip):
+            at += width + int.from_bytes(data[at : at + width], "big")
         for _ in range(count):
             body = at + width
             at = body + int.from_bytes(data[at:body], "big")
@@ -308,7 +312,7 @@ class _Items:
         return (self._segment_of(block * TILE_WIDTH), *unpack_mark(data))
 
     def _segment_of(self, index: int) -> int:
-        if not self._segments or index >= self._segments[-1]:
+        if not self._segments:
             self._segments = list_segments(self._fds.folder / self._kind)
         place = bisect.bisect_right(self._segments, index)
         if place == 0:

@@ -7,7 +7,7 @@ Tile n of level l holds, at i, the root of entries [(256n+i)Â·256^l, (256n+i+1)Â
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tallystick.core.limits import TILE_WIDTH
 
@@ -17,8 +17,7 @@ BUNDLE_LEVEL = -1
 BODIES_LEVEL = -2
 
 
-@dataclass(frozen=True, order=True)
-class TileName:
+class TileName(NamedTuple):
     """A tile; at level -1 an entry bundle, at -2 a bundle of bodies. `width` is 1 to 256; below 256 it is partial."""
 
     level: int
