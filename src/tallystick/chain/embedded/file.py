@@ -110,11 +110,24 @@ class ChainFile:
         return value
 
     def head(self) -> int:
-        """Return the newest block number, whichever process wrote it."""
-        row = self._one("SELECT max(number) FROM block")
-        if row is None or row[0] is None:
-            raise VerificationFailed("chain.head", "chain file has no genesis block", got=str(self.path))
-        return int(row[0])
+        """Return the newest block number, whichever process wrote it.
+
+        raises  VerificationFailed "chain.head" when the newest row is not the one that was recorded last: a damaged
+                page can hide rows
+        """
+        row = self._one("SELECT (SELECT value FROM meta WHERE key = 'head'), max(number) FROM block")
+        recorded, newest = (None, None) if row is None else row
+        if newest is None or not isinstance(recorded, bytes) or recorded[:8] != newest.to_bytes(8, "big"):
+            raise VerificationFailed(
+                "chain.head",
+                "the newest block is not the one that was written last",
+                expected=recorded.hex() if isinstance(recorded, bytes) else recorded,
+                got=newest,
+            )
+        found = self.block(newest)
+        if found is None or found[0] != recorded[8:]:
+            raise VerificationFailed("chain.head", f"block {newest} is not the one that was written last")
+        return int(newest)
 
     def block(self, number: int) -> tuple[bytes, Header] | None:
         """Return (hash, header) of a block, or None past the head.
@@ -133,7 +146,8 @@ class ChainFile:
             )
         }
         if number not in rows:
-            if number + 1 in rows or (number <= self.head()):
+            newest = self._one("SELECT max(number) FROM block")
+            if newest is not None and newest[0] is not None and number <= newest[0]:
                 raise VerificationFailed("chain.header", f"block {number} is missing")
             return None
         digest, header = check_header(number, *rows[number])
@@ -239,6 +253,7 @@ def put_block(db: sqlite3.Connection, header: Header, tx_hashes: list[bytes]) ->
     number = header.number
     db.execute("INSERT INTO block VALUES (?, ?, ?)", (number, digest, encoded))
     db.executemany("INSERT INTO tx VALUES (?, ?, ?)", [(tx, number, index) for index, tx in enumerate(tx_hashes)])
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('head', ?)", (number.to_bytes(8, "big") + digest,))
     return digest
 
 

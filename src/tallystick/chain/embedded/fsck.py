@@ -144,6 +144,8 @@ class _Check:
                 self._report.add(Finding(3, "fsck.gap", where, gap))
                 parent = replay = None
             expected_number = number + 1
+            block: tuple[bytes, Header] | None = None
+            agreed = False
             with self._noting(3, where):
                 block = check_header(number, digest, encoded)
                 if number == 0:
@@ -151,16 +153,23 @@ class _Check:
                 else:
                     self._check_link(genesis, parent, block[1])
                     agreed = replay is not None and self._check_body(replay, block[1])
-                parent = block
-                if agreed and replay is not None:
-                    replay.follow(block[0])
-                    self._report.replayed += 1
-                    continue
+            parent = block
+            if agreed and block is not None and replay is not None:
+                replay.follow(block[0])
+                self._report.replayed += 1
+                continue
             if replay is not None:
                 message = "executing it again failed or disagreed: blocks from here on are not replayed"
                 self._report.add(Finding(5, "fsck.stopped", where, message))
             replay = None
+        self._check_head(parent)
         self._progress(total, total)
+
+    def _check_head(self, last: tuple[bytes, Header] | None) -> None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'head'").fetchone()
+        expected = None if last is None else last[1].number.to_bytes(8, "big") + last[0]
+        if row is None or row[0] != expected:
+            _differ(3, self._report, "file", "record of the newest block", expected, None if row is None else row[0])
 
     def _check_first(self, genesis: Genesis, header: Header, replay: Replay | None) -> bool:
         if replay is None:
@@ -169,7 +178,8 @@ class _Check:
         if expected != header:
             _differ(2, self._report, "block 0", "header", expected.hash, header.hash)
             return False
-        return self._check_stored(0, replay.take_new())
+        self._check_stored(0, replay.take_new())
+        return True
 
     def _check_link(self, genesis: Genesis, parent: tuple[bytes, Header] | None, header: Header) -> None:
         """Check what a header owes to its parent; one finding for each field that is wrong."""
@@ -212,7 +222,8 @@ class _Check:
         agreed = self._compare(where, header, stored, done)
         for position, raw in enumerate(raws):
             self._check_place(keccak(raw), header.number, position)
-        return self._check_stored(header.number, done.new_values) and agreed
+        self._check_stored(header.number, done.new_values)
+        return agreed
 
     def _compare(self, where: str, header: Header, stored: list[bytes], done: Replayed) -> bool:
         pairs: list[tuple[str, object, object]] = [
@@ -231,16 +242,13 @@ class _Check:
                 _differ(5, self._report, where, what, expected, got)
         return all(expected == got for _, expected, got in pairs)
 
-    def _check_stored(self, number: int, values: dict[bytes, bytes]) -> bool:
+    def _check_stored(self, number: int, values: dict[bytes, bytes]) -> None:
         """Check that what executing a block adds to the state is in the file, as executed."""
-        good = True
         for digest, value in values.items():
             row = self._db.execute("SELECT value FROM node WHERE hash = ?", (digest,)).fetchone()
             if row is None or row[0] != value:
                 message = "state after this block needs a value that is " + ("missing" if row is None else "damaged")
                 self._report.add(Finding(6, "fsck.state", f"block {number}", message, digest.hex()))
-                good = False
-        return good
 
     # ---- 7, 8
 
