@@ -1,4 +1,4 @@
-"""Predictions over HTTP: with durable log entries and tickets, beside the same server without a log, and the model alone.
+"""Predictions over HTTP: with durable log entries and tickets, beside the same server without a log, and the model.
 
 Server and clients are processes of their own on this machine; the clients speak just enough HTTP to be out of the
 way. The peer is the same HTTP server and the same model, answering without log, commitments or tickets.

@@ -127,6 +127,7 @@ def serving(
     anchorer: Anchorer | None = None,
     cadence: Cadence | None = None,
     bodies: bool = False,
+    model: Predictor | None = None,
 ) -> Iterator[Running]:
     """Serve from a thread, over a log in `folder`; the log is closed afterwards."""
     ready, stop, ports, failure = threading.Event(), Stop(), list[int](), list[BaseException]()
@@ -138,7 +139,7 @@ def serving(
     def run(log: Log) -> None:
         try:
             serve(
-                deploy(log), port=0, on_ready=on_ready, stop=stop, bounds=bounds, anchorer=anchorer,
+                deploy(log, model), port=0, on_ready=on_ready, stop=stop, bounds=bounds, anchorer=anchorer,
                 cadence=cadence or Cadence(checkpoint_s=0.05, anchor_s=0.05),
             )  # fmt: skip
         except BaseException as error:  # noqa: BLE001  the test looks at it

@@ -183,7 +183,6 @@ ASK_BACKOFF_S: Final = 0.05  # before the first repeat, doubled each time
 TICKET_BATCHES_KEPT: Final = 1_024  # batch promises whose signature a client need not check again
 
 # --- gateway
-INFER_ID_CHARS_MAX: Final = 128  # of a request id that is echoed
 INLINE_PREDICT_BODY_BYTES: Final = 64 * 2**10  # bodies above this are parsed and predicted in a thread
 INLINE_PREDICT_S: Final = 0.002  # models slower than this on average run in a thread, so others are not kept waiting
 PREDICT_THREADS: Final = 2  # onnxruntime releases the interpreter; more threads than cores only add switching
