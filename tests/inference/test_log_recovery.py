@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,9 @@ from tallystick.inference.log.journal import parse_head
 from tests.inference.conftest import KEY, ORIGIN, VKEY
 from tests.inference.faulty import Unsynced
 
-BATCHES = [[b"a%d-%d" % (n, k) for k in range(n)] for n in (1, 3, 2, 5)]
+LONG = bool(os.environ.get("TALLYSTICK_LONG"))
+
+BATCHES = [[b"a%d-%d" % (n, k) for k in range(n)] for n in (1, 3, 2)]
 ENTRIES = [entry for batch in BATCHES for entry in batch]
 
 
@@ -115,7 +118,7 @@ def test_any_flipped_bit_of_a_frame_in_the_middle_is_refused(crashed: Path, tmp_
     (crashed / "size").unlink()
     first, second = frame_ends(bytes(data))[:2]
     folder = next(copies(crashed, tmp_path))
-    for bit in range(8 * first, 8 * second):
+    for bit in range(8 * first, 8 * second, 1 if LONG else 2):
         data[bit // 8] ^= 1 << bit % 8
         only_segment(folder).write_bytes(data)
         with pytest.raises(VerificationFailed) as caught:
@@ -141,7 +144,7 @@ def test_any_flipped_bit_of_the_last_frame_is_refused(crashed: Path, tmp_path: P
 def test_any_flipped_bit_of_a_segment_header_is_refused(crashed: Path, tmp_path: Path) -> None:
     data = bytearray(only_segment(crashed).read_bytes())
     folder = next(copies(crashed, tmp_path))
-    for bit in range(8 * SEGMENT_HEADER_BYTES):
+    for bit in range(0, 8 * SEGMENT_HEADER_BYTES, 1 if LONG else 5):
         data[bit // 8] ^= 1 << bit % 8
         only_segment(folder).write_bytes(data)
         with pytest.raises(VerificationFailed):

@@ -61,7 +61,7 @@ ACTIONS = st.lists(
 
 @given(actions=ACTIONS)
 @settings(
-    max_examples=5, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_index_says_what_the_contract_says(chain: Chain, tmp_path: Path, actions: list[tuple[str, int]]) -> None:
     contract, outbox = LogAnchor(chain.node, chain.contract), chain.outbox
