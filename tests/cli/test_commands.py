@@ -221,3 +221,15 @@ def test_every_command_has_help_and_json(capsys: pytest.CaptureFixture[str]) -> 
         assert any(parameter.name == "as_json" for parameter in command.params), path
 
     walk(root, ("tally",))
+
+
+def test_a_name_from_the_chain_cannot_speak_to_the_terminal(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody may register any name: control characters and console markup are shown, never obeyed."""
+    assert run(["model", "register", "evil\x1b[2J[red]\n"]) == 0
+    capsys.readouterr()
+    assert run(["model", "history", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "evil\\x1b[2J[red]\\n" in printed

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tallystick.cli.door import in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
-from tallystick.cli.output import Output, table
+from tallystick.cli.output import Output, printable, table
 from tallystick.core.canonical import parse
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import ModelRef
@@ -224,7 +224,7 @@ def _history_tables(found: History) -> list[str | Table]:
         versions.append((line.seq, version["statement"][:16] + "…", changed, version["status"], released, metrics))
     events = [(event.block_number, type(event.event).__name__, event.transaction_hash.hex()) for event in found.events]
     return [
-        f"model {found.model_id}, {found.model.name}, owned by {found.model.owner}",
+        f"model {found.model_id}, {printable(found.model.name)}, owned by {found.model.owner}",
         table("versions", ("seq", "statement", "changed", "status", "released", "metrics"), versions),
         table("events", ("block", "event", "transaction"), events),
     ]

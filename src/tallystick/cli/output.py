@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from tallystick.core.checks import Report
 from tallystick.core.errors import TallystickError
@@ -34,7 +35,7 @@ class Output:
             return
         if text is None:
             width = max((len(key) for key in value), default=0)
-            text = [f"{key.ljust(width)}  {item}" for key, item in value.items()]
+            text = [f"{key.ljust(width)}  {printable(item)}" for key, item in value.items()]
         for part in [text] if isinstance(text, str | Table) else text:
             self.console.print(part, markup=False) if isinstance(part, str) else self.console.print(part)
 
@@ -57,21 +58,22 @@ class Output:
             if verbose or not check.ok:
                 self._print_check(number, check.ok, check.name, check.detail)
             if not check.ok and (check.expected or check.got):
-                self.console.print(f"        expected {check.expected}\n        got      {check.got}", markup=False)
+                self.console.print(f"        expected {printable(check.expected)}", markup=False)
+                self.console.print(f"        got      {printable(check.got)}", markup=False)
         style = "bold green" if report.ok else "bold red"
         self.console.print(f"{report.passed} of {report.total} checks passed", style=style)
 
     def _print_check(self, number: int, ok: bool, name: str, detail: str) -> None:
         mark, style = ("✓", "green") if ok else ("✗", "red")
         line = f"{mark} {number:>4}  {name}" + (f": {detail}" if detail else "")
-        self.console.print(line, markup=False, style=style)
+        self.console.print(printable(line), markup=False, style=style)
 
     def failure(self, error: TallystickError) -> None:
         """Print an error: what was expected, what came, what to do next."""
         if self.json:
             sys.stdout.write(orjson.dumps(error.to_dict(), option=orjson.OPT_APPEND_NEWLINE).decode())
             return
-        self.errors.print(f"error: {error}", markup=False, style="red")
+        self.errors.print(f"error: {printable(error)}", markup=False, style="red")
         if error.hint:
             self.errors.print(f"hint:  {error.hint}", markup=False)
         self.errors.print(f"code:  {error.code}", markup=False, style="dim")
@@ -99,5 +101,10 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) 
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     return made
+
+
+def printable(value: object) -> str:
+    """Return `value` as text in which control characters are spelled out: names come from strangers, on chain."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
