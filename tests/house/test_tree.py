@@ -166,6 +166,13 @@ def test_everything_imported_is_declared_or_named_with_what_brings_it() -> None:
         assert name in _needs(bringer), f"{bringer} does not bring {name}"
 
 
+def test_everything_declared_to_run_is_imported() -> None:
+    project = tomllib.loads((tree.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    run = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    idle = {REQUIREMENT.match(line)[1].lower() for line in run} - _imported() - {"tallystick"}  # type: ignore[index]
+    assert not idle, f"nothing imports {idle}"
+
+
 def test_no_copyleft_package_is_needed_to_run() -> None:
     project = tomllib.loads((tree.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     run = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
