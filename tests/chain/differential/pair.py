@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from anvil_node import Anvil
-from programs import CHAIN_ID, Author, Step
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.embedded.accounts import EMPTY_CODE, NOBODY
 from tallystick.chain.embedded.params import LATEST
 from tallystick.chain.embedded.rpc_state import read_message
 from tallystick.chain.embedded.simulate import Simulation
+from tests.chain.differential.programs import CHAIN_ID, Author, Step
+from tests.chain.differential.state_shape import count_leaves
 
 START = 1_700_000_000
 GAS_LIMIT = 1_000_000_000
@@ -197,8 +198,6 @@ class Pair:
 
     def _equal_storage_roots(self, dump: Any, accounts: Any) -> None:
         """Nothing is on our side that anvil lacks: the tries have as many accounts, and each as many slots."""
-        from state_shape import count_leaves
-
         head = self.node.ledger.head()
         live = {
             name: item

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bytecode import World, Writer, initcode
 from eth._utils.address import generate_contract_address
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from precompiles import precompile_input
+
+from tests.chain.differential.bytecode import World, Writer, initcode
+from tests.chain.differential.precompiles import precompile_input
 
 CHAIN_ID = 31_337
 POOR = (bytes([201]) * 32, bytes([202]) * 32)  # keys of two people with one wei each

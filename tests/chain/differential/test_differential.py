@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 from anvil_node import KEYS, Anvil, running_anvil
-from bytecode import OPCODES, initcode
 from eth._utils.address import generate_contract_address
 from eth_account import Account
-from pair import GAS_LIMIT, START, Disagreement, Opcodes, Pair, Tally
-from precompiles import precompile_data
-from programs import CHAIN_ID, POOR, Author, Step
 
 from tallystick.chain.embedded.rules import Computation
+from tests.chain.differential.bytecode import OPCODES, initcode
+from tests.chain.differential.pair import GAS_LIMIT, START, Disagreement, Opcodes, Pair, Tally
+from tests.chain.differential.precompiles import precompile_data
+from tests.chain.differential.programs import CHAIN_ID, POOR, Author, Step
 
 PROGRAMS = (int(os.environ.get("TALLYSTICK_LONG", "0")) and 2_000) or 100
 STEPS = 10

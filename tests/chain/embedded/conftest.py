@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for ledger_kit
-
-from ledger_kit import FUNDS, START, Clock, Hand, Rpc
-
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from ledger_kit import Hand
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tallystick.chain.embedded import EmbeddedProvider
 from tallystick.core.errors import Unavailable
+from tests.chain.embedded.ledger_kit import Hand
 
 
 def write(path: str, seed: int, batch: int, out: int) -> None:

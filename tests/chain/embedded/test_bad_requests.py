@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 

@@ -9,10 +9,10 @@ import rlp
 from eth._utils.address import generate_contract_address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_kit import FUNDS, Hand, Rpc
 from trie import HexaryTrie
 
 from tallystick.core.digest import keccak
+from tests.chain.embedded.ledger_kit import FUNDS, Hand, Rpc
 
 
 def deploy(rpc: Rpc, hand: Hand, runtime: str) -> str:

@@ -15,7 +15,6 @@ import pytest
 import rlp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_kit import FUNDS, START, Clock, Hand, Refused, Rpc
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.embedded.file import ChainFile
@@ -24,6 +23,7 @@ from tallystick.chain.embedded.header import Header
 from tallystick.chain.embedded.trie import lookup
 from tallystick.core.digest import keccak
 from tallystick.core.errors import TallystickError, VerificationFailed
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Refused, Rpc
 
 STORE = "36600c575f545f5260205ff35b5f355f5500"
 LOGGER = "335f5260205fa000"

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.embedded.fsck import fsck
 from tallystick.core.errors import Broken, InvalidInput, Unavailable, VerificationFailed
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 WRITER = Path(__file__).with_name("crash_writer.py")
 ROUNDS = 60 if os.environ.get("TALLYSTICK_LONG") else 8
@@ -87,7 +87,7 @@ def test_a_writer_that_waits_too_long_for_another_is_told_to_try_again(
 FULL = """
 import resource, signal, sys
 sys.path.insert(0, {folder!r})
-from ledger_kit import Hand
+from tests.chain.embedded.ledger_kit import Hand
 from tallystick.chain.embedded import EmbeddedProvider
 from tallystick.core.errors import Broken
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -108,7 +108,7 @@ while True:
 
 def test_a_full_disk_refuses_and_loses_nothing(chain_path: Path, open_chain: Callable[..., Rpc]) -> None:
     limit = 400_000  # bytes of the write-ahead log
-    script = FULL.format(folder=str(Path(__file__).parent), path=str(chain_path), limit=limit)
+    script = FULL.format(folder=str(Path(__file__).parents[3]), path=str(chain_path), limit=limit)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     *acknowledged, last = done.stdout.split("\n")[:-1]

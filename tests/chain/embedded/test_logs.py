@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 # emits as many logs as the first byte says, each with the topics that follow: size byte, then one byte per topic;
 # the data is the caller's address

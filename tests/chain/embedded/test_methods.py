@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from anvil_node import KEYS, Anvil, running_anvil
-from ledger_kit import FUNDS, Hand, Rpc
 from web3 import HTTPProvider, Web3
+
+from tests.chain.embedded.ledger_kit import FUNDS, Hand, Rpc
 
 pytestmark = pytest.mark.anvil
 

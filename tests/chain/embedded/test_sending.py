@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from ledger_kit import FUNDS, START, Clock, Hand, Rpc
+
+from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 REFUSED = [
     ({"nonce": 5}, "nonce too high: next nonce 0, tx nonce 5"),

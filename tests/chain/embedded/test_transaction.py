@@ -13,11 +13,11 @@ from eth_keys import keys
 from eth_keys.backends import CoinCurveECCBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_kit import Hand
 
 from tallystick.chain.embedded.fault import RpcFault
 from tallystick.chain.embedded.transaction import Transaction, decode_transaction, recover
 from tallystick.core.digest import keccak
+from tests.chain.embedded.ledger_kit import Hand
 
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 CHAIN = 1337
