@@ -165,6 +165,26 @@ def test_any_flipped_byte_is_caught_named_and_mended_by_a_new_put(tmp_path, data
     assert store.get(digest, 300) == data
 
 
+@given(data=st.binary(max_size=300), other=st.binary(max_size=300))
+@HERE
+def test_whatever_lies_under_a_digest_can_be_salvaged_with_its_true_digest(tmp_path, data, other):
+    folder = tmp_path / str(next(_fresh))
+    digest = BlobStore(str(folder)).put(data)
+    (folder / blob_name(digest)).write_bytes(other)
+    assert BlobStore(str(folder)).salvage(digest, folder / "copy", limit=300) == sha256(other)
+    assert (folder / "copy").read_bytes() == other
+
+
+def test_salvage_leaves_nothing_when_there_is_nothing_or_too_much(store, tmp_path):
+    digest = store.put(b"x" * 100)
+    assert refusal(store.salvage, digest, tmp_path / "copy", limit=99).code == "blobs.size"
+    assert refusal(store.salvage, bytes(32), tmp_path / "copy").code == "blobs.missing"
+    assert not (tmp_path / "copy").exists()
+    store.salvage(digest, tmp_path / "deep" / "copy", limit=100)
+    assert refusal(store.salvage, digest, tmp_path / "deep" / "copy").code == "files.exists"
+    assert (tmp_path / "deep" / "copy").read_bytes() == b"x" * 100
+
+
 @given(data=st.binary(min_size=1, max_size=300), keep=st.integers(0, 299))
 @HERE
 def test_a_torn_blob_is_caught(tmp_path, data, keep):

@@ -156,6 +156,11 @@ def test_a_file_is_read_exactly_when_it_is_within_the_limit(tmp_path, size, limi
         assert refused.value.code == "files.size"
 
 
+def test_a_limit_beyond_memory_takes_no_memory(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    assert read_bounded(tmp_path / "file", 2**50) == b"x"
+
+
 def test_what_is_no_plain_file_is_refused_and_never_waited_for(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to("file")

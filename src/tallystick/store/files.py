@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable
-from tallystick.core.limits import MANIFEST_FILES_MAX, WALK_DEPTH_MAX
+from tallystick.core.limits import BLOB_CHUNK_BYTES, MANIFEST_FILES_MAX, WALK_DEPTH_MAX
 from tallystick.core.names import check_name, sort_key
 
 _LINK = {errno.ELOOP, errno.EMLINK}  # what O_NOFOLLOW answers: Linux and macOS, FreeBSD
@@ -104,7 +104,10 @@ def read_bounded(path: Path, limit: int, *, private: bool = False) -> bytes:
                 got=oct(found.st_mode & 0o777),
                 hint=f"chmod 600 {path}, and replace the secret in it if others may have copied it",
             )
-        data = file.read(limit + 1) if size <= limit else b""
+        # by what it holds, not by the limit: a read of n bytes takes n bytes of memory before it reads
+        data = file.read(size + 1) if size <= limit else b""
+        while size < len(data) <= limit and (more := file.read(min(BLOB_CHUNK_BYTES, limit + 1 - len(data)))):
+            data += more  # it grew meanwhile
     if size > limit or len(data) > limit:
         raise InvalidInput("files.size", f"{path} is too large", expected=f"≤ {limit} bytes", got=max(size, len(data)))
     return data
