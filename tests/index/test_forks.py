@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from tallystick.core.errors import TallystickError, Unavailable, VerificationFailed
 from tallystick.index import Index
 
-EXAMPLES = 1000 if os.environ.get("TALLYSTICK_LONG") else 100
+EXAMPLES = 1000 if os.environ.get("TALLYSTICK_LONG") else 80
 HERE = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=EXAMPLES)
 _numbers = itertools.count()
 

@@ -273,7 +273,10 @@ def _bind_socket(path: Path) -> None:
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    Path(os.fsdecode(bytes(tmp_path) + b"/\xff")).write_bytes(b"")
+    try:
+        Path(os.fsdecode(bytes(tmp_path) + b"/\xff")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system refuses such names itself")
     with pytest.raises(InvalidInput) as refused:
         list(walk_files(tmp_path))
     assert refused.value.code == "name.form"
