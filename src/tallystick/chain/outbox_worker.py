@@ -1,7 +1,7 @@
 """One pass over an outbox: look at the chain, and do what is due to every row of one sender.
 
-At most one pass runs for a sender at a time, over all processes that share the file: a lock beside the file sees to
-it. Every pass may be the first after a crash, so nothing is remembered between passes but the file. Which change is
+At most one pass runs for a sender at a time, over all processes that share the file: a lock in `locks/` beside the file
+sees to it. Every pass may be the first after a crash, so nothing is remembered between passes but the file. Which change is
 due is decided in `outbox_rules.py`; this file only carries it out, and in this order: record, then act.
 """
 
@@ -54,8 +54,8 @@ class OutboxWorker:
                      the node from answering; what was done until then is recorded
         """
         chain_id, sender = self._node.chain_id, self._account.address
-        name = f"{self._store.path.name}.{chain_id}-{sender.lower()}.lock"
-        with FileLock(self._store.path.with_name(name), "the outbox", wait_s=lock_wait_s):
+        name = f"{self._store.path.name}.{chain_id}-{sender.lower()}"
+        with FileLock(self._store.path.parent / "locks" / name, "the outbox", wait_s=lock_wait_s):
             self._store.bind_chain(chain_id, self._node.genesis_hash)
             now_s = self._clock.monotonic_s()
             is_thorough = is_thorough or now_s >= self._mined_look_s
