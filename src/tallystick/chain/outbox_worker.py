@@ -1,8 +1,8 @@
 """One pass over an outbox: look at the chain, and do what is due to every row of one sender.
 
 At most one pass runs for a sender at a time, over all processes that share the file: a lock in `locks/` beside the file
-sees to it. Every pass may be the first after a crash, so nothing is remembered between passes but the file. Which change is
-due is decided in `outbox_rules.py`; this file only carries it out, and in this order: record, then act.
+sees to it. Every pass may be the first after a crash, so nothing is remembered between passes but the file. Which
+change is due is decided in `outbox_rules.py`; this file only carries it out, and in this order: record, then act.
 """
 
 from __future__ import annotations
