@@ -23,6 +23,7 @@ SAMPLED = 16  # one producer in so many notes how long it waited: clocks cost as
 
 
 def run(quick: bool) -> dict[str, Any]:
+    """Measure appends by waiting producers, bulk appends, and SQLite."""
     figures: dict[str, float] = {}
     notes = [f"entries of {RECORD_BYTES} bytes; a batch is one frame, one fdatasync and one wake-up of the event loop"]
     with scratch() as folder:

@@ -56,6 +56,7 @@ print(json.dumps({"s": time.perf_counter() - start, "ok": report.ok}))
 
 
 def run(quick: bool) -> dict[str, Any]:
+    """Measure opening after a kill and after a close, the full check, and resident memory."""
     short, long = (50_000, 500_000) if quick else (1_000_000, 10_000_000)
     with scratch() as folder:
         log = folder / "log"

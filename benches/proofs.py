@@ -18,6 +18,7 @@ QUESTION = "How long does an inclusion or a consistency proof take, warm and col
 
 
 def run(quick: bool) -> dict[str, Any]:
+    """Measure proofs, and entries read back, on a long log; and pymerkle."""
     size, peer_size = (50_000, 2_000) if quick else (1_000_000, 20_000)
     count = 200 if quick else 2_000
     rng = random.Random(7)

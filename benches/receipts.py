@@ -22,6 +22,7 @@ ORIGIN = "example.com/bench"
 
 
 def run(quick: bool) -> dict[str, Any]:
+    """Measure receipts and tickets per second, made and verified."""
     size = 50_000 if quick else 1_000_000
     key = Ed25519PrivateKey.generate()
     vkey = VerifierKey(ORIGIN, key.public_key().public_bytes_raw())

@@ -56,7 +56,7 @@ def mutated(whole: bytes) -> st.SearchStrategy[bytes]:
 
 @settings(deadline=None)
 @given(mutated(SEGMENT.to_bytes()))
-def test_segment_headers(data: bytes) -> None:
+def test_a_mutated_segment_header_is_refused_cleanly(data: bytes) -> None:
     if data != SEGMENT.to_bytes():
         refuses(SegmentHeader.from_bytes, data)
 
@@ -99,33 +99,33 @@ def test_bundles_of_any_bytes(data: bytes, count: int, prefix_bytes: int) -> Non
 
 @settings(deadline=None)
 @given(mutated(encode_record(b"first note") + encode_record(b"second")))
-def test_journal_records(data: bytes) -> None:
+def test_mutated_journal_records_are_refused_cleanly(data: bytes) -> None:
     refuses(lambda data: list(decode_records(io.BytesIO(data))), data)
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=10))
-def test_journal_records_survive(notes: list[bytes]) -> None:
+def test_journal_records_survive_their_file(notes: list[bytes]) -> None:
     stream = io.BytesIO(b"".join(map(encode_record, notes)))
     assert [note for _, note in decode_records(stream)] == notes
 
 
 @settings(deadline=None)
 @given(mutated(RECORD.to_bytes()) | mutated(RECORD.to_file()))
-def test_anchor_records(data: bytes) -> None:
+def test_mutated_anchor_records_are_refused_cleanly(data: bytes) -> None:
     refuses(AnchorRecord.from_bytes, data)
     refuses(read_anchor_file, data)
 
 
 @settings(deadline=None)
 @given(mutated(BODY.to_bytes()))
-def test_bodies(data: bytes) -> None:
+def test_mutated_bodies_are_refused_cleanly(data: bytes) -> None:
     refuses(Body.from_bytes, data)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=50), st.binary(max_size=50))
-def test_bodies_survive(request: bytes, answer: bytes) -> None:
+def test_bodies_survive_their_bytes(request: bytes, answer: bytes) -> None:
     body = Body(b"\x01" * 32, b"\x02" * 32, request, answer)
     assert Body.from_bytes(body.to_bytes()) == body
 
@@ -154,13 +154,13 @@ TICKET = {
 
 @settings(deadline=None)
 @given(JSON | st.builds(lambda key, value: {**TICKET, key: value}, st.sampled_from(sorted(TICKET)), JSON))
-def test_tickets(value: object) -> None:
+def test_tickets_of_any_json_are_refused_cleanly(value: object) -> None:
     refuses(lambda _: Ticket.from_dict(value), b"")
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=100) | mutated(Receipt(b"entry", 3, (b"\x01" * 32,), b"note\n\n- x\n").to_bytes()))
-def test_receipts(data: bytes) -> None:
+def test_mutated_receipts_are_refused_cleanly(data: bytes) -> None:
     refuses(Receipt.from_bytes, data)
     refuses(lambda data: Receipt.from_tlog_proof(data, b"entry"), data)
 
@@ -171,14 +171,14 @@ X, Y = Tensor("x", "FP32", (-1, 3)), Tensor("y", "FP32", (-1, 1))
 
 @settings(deadline=None)
 @given(mutated(REQUEST))
-def test_requests(data: bytes) -> None:
+def test_mutated_requests_are_refused_cleanly(data: bytes) -> None:
     refuses(lambda data: read_request(data, [X], [Y]), data)
     refuses(read_answer, data)
 
 
 @settings(deadline=None)
 @given(JSON)
-def test_requests_of_any_json(value: object) -> None:
+def test_requests_of_any_json_are_refused_cleanly(value: object) -> None:
     import json
 
     data = json.dumps(value).encode()
