@@ -20,11 +20,11 @@ from tests.services.wire import Client, connected, request
 POST = ("Content-Type: application/json",)
 
 
-LAYERS = 12
+LAYERS = 6
 
 
 def slow_model() -> Predictor:
-    """A wide layer, twelve times over: some tens of milliseconds a row, so that the gateway must hand it to a thread."""
+    """A wide layer, six times over: some ten milliseconds a row, so that the gateway must hand it to a thread."""
     random = np.random.default_rng(7)
     sizes = {"first": (30, 2_000), "wide": (2_000, 2_000), "last": (2_000, 2)}
     weights = [
