@@ -169,6 +169,18 @@ def test_a_contract_longer_than_the_limit_is_not_deployed_on_either(new_pair: Ca
     assert _send(pair, data=bytes.fromhex("6160015ff3"), gas=8_000_000) == "failed"
 
 
+def test_a_refund_and_the_floor_on_calldata_meet(new_pair: Callable[[], Pair]) -> None:
+    # EIP-3529 caps the refund by the gas used before EIP-7623 raises it to the floor; py-evm's receipts cap it after
+    pair = new_pair()
+    # without calldata set ten slots, with calldata clear them
+    clear = "".join(f"361560{slot:02x}55" for slot in range(10))  # slot := calldata is empty
+    cleaner = _deploy(pair, clear)
+    assert _send(pair, to=cleaner) == "succeeded"
+    for size in (10, 400, 900, 1_500, 3_000):
+        assert _send(pair, to=cleaner, data=b"\xff" * size) == "succeeded"
+        assert _send(pair, to=cleaner) == "succeeded"
+
+
 # ---- what differs, and why
 
 

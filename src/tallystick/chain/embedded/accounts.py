@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import rlp
 from eth.abc import AccountDatabaseAPI
 
+from tallystick.chain.embedded.codec import decode, encode, integer
 from tallystick.chain.embedded.trie import BLANK_ROOT, Node, lookup, update
 from tallystick.core.digest import keccak
 from tallystick.core.errors import Broken, VerificationFailed
@@ -33,16 +33,16 @@ class Account(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the RLP that stands in the state trie."""
-        return bytes(rlp.encode([_integer(self.nonce), _integer(self.balance), self.storage_root, self.code_hash]))
+        return encode([integer(self.nonce), integer(self.balance), self.storage_root, self.code_hash])
 
     @classmethod
     def decode(cls, encoded: bytes) -> Account:
         """Read an account; raises VerificationFailed "trie.account" when the leaf holds something else."""
         try:
-            nonce, balance, root, code = rlp.decode(encoded, strict=True)
+            nonce, balance, root, code = decode(encoded)
             if len(root) == 32 and len(code) == 32 and len(balance) <= 32 and len(nonce) <= 8:
                 return cls(int.from_bytes(nonce, "big"), int.from_bytes(balance, "big"), bytes(root), bytes(code))
-        except (ValueError, TypeError, rlp.exceptions.RLPException):
+        except (ValueError, TypeError):
             pass
         raise VerificationFailed("trie.account", "a state leaf is not an account", got=encoded[:40].hex())
 
@@ -131,11 +131,19 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
             raise Broken("ledger.balance", "a balance left its range", got=balance)
         self._put(address, (self.account(address) or NOBODY)._replace(balance=balance))
 
+    def add_balance(self, address: bytes, delta: int) -> None:
+        """Change a balance by `delta`; raises Broken "ledger.balance" when it would leave its range."""
+        nonce, balance, root, code = self.account(address) or NOBODY
+        if not 0 <= balance + delta < 2**256:
+            raise Broken("ledger.balance", "a balance left its range", got=balance + delta)
+        self._put(address, Account(nonce, balance + delta, root, code))
+
     def get_nonce(self, address: bytes) -> int:
         return (self.account(address) or NOBODY).nonce
 
     def set_nonce(self, address: bytes, nonce: int) -> None:
-        self._put(address, (self.account(address) or NOBODY)._replace(nonce=nonce))
+        _, balance, root, code = self.account(address) or NOBODY
+        self._put(address, Account(nonce, balance, root, code))
 
     def increment_nonce(self, address: bytes) -> None:
         self.set_nonce(address, self.get_nonce(address) + 1)
@@ -199,9 +207,9 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
         if not encoded:
             return 0
         try:
-            value = rlp.decode(encoded, strict=True)
+            value = decode(encoded)
             return int.from_bytes(value, "big")
-        except (TypeError, rlp.exceptions.RLPException):
+        except (ValueError, TypeError):
             raise VerificationFailed("trie.slot", "a storage leaf is not a number", got=encoded[:40].hex()) from None
 
     def set_storage(self, address: bytes, slot: int, value: int) -> None:
@@ -294,7 +302,7 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
         """Return the storage trie's changes: hashed slot to encoded value, empty for zero."""
         slots = self._slots.get(address, {})
         return {
-            keccak(slot.to_bytes(32, "big")): rlp.encode(_integer(slots[slot])) if slots[slot] else b""
+            keccak(slot.to_bytes(32, "big")): encode(integer(slots[slot])) if slots[slot] else b""
             for slot in self._written.get(address, ())
             if slot in slots
         }
@@ -304,7 +312,3 @@ class Accounts(AccountDatabaseAPI):  # type: ignore[misc]
 
     def persist(self) -> None:
         raise Broken("ledger.root", "state is persisted by the ledger, with its block")
-
-
-def _integer(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")

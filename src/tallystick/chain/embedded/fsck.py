@@ -23,8 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import rlp
-
+from tallystick.chain.embedded.codec import encode, integer
 from tallystick.chain.embedded.file import APPLICATION_ID, FORMAT, check_header
 from tallystick.chain.embedded.genesis import Genesis
 from tallystick.chain.embedded.header import Header, next_base_fee
@@ -270,7 +269,7 @@ class _Check:
             with self._noting(7, f"transaction {bytes(tx_hash).hex()}"):
                 row = self._db.execute("SELECT header FROM block WHERE number = ?", (number,)).fetchone()
                 root = None if row is None else Header.decode(row[0]).transaction_root
-                raw = b"" if root is None else lookup(self._node, root, rlp.encode(position))
+                raw = b"" if root is None else lookup(self._node, root, encode(integer(position)))
                 if keccak(raw) != tx_hash:
                     raise VerificationFailed("fsck.index", "index points at something else", got=f"block {number}")
 
@@ -295,7 +294,7 @@ class _Check:
 
     def _list(self, root: bytes) -> list[bytes]:
         values: list[bytes] = []
-        while value := lookup(self._node, root, rlp.encode(len(values))):
+        while value := lookup(self._node, root, encode(integer(len(values)))):
             values.append(value)
         return values
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import rlp
-
+from tallystick.chain.embedded.codec import decode, encode, integer
 from tallystick.chain.embedded.trie import BLANK_ROOT
 from tallystick.core.digest import keccak
 from tallystick.core.errors import VerificationFailed
@@ -79,8 +78,8 @@ class Header:
         fields: list[bytes] = []
         for name, width in _FIELDS:
             value = getattr(self, name)
-            fields.append(_integer(value) if width == 0 else value)
-        return bytes(rlp.encode(fields))
+            fields.append(integer(value) if width == 0 else value)
+        return encode(fields)
 
     @property
     def hash(self) -> bytes:
@@ -94,8 +93,8 @@ class Header:
         raises  VerificationFailed "chain.header" when `encoded` is not the RLP of one
         """
         try:
-            items = rlp.decode(encoded, strict=True)
-        except rlp.exceptions.RLPException as error:
+            items = decode(encoded)
+        except ValueError as error:
             raise VerificationFailed("chain.header", "stored header is not RLP", got=str(error)[:120]) from None
         if not isinstance(items, list) or len(items) != len(_FIELDS):
             raise VerificationFailed("chain.header", "stored header is not a Prague header", expected="21 fields")
@@ -115,7 +114,3 @@ def next_base_fee(parent: Header) -> int:
         return parent.base_fee
     step = parent.base_fee * abs(parent.gas_used - target) // target // _FEE_CHANGE_DENOMINATOR
     return parent.base_fee + max(step, 1) if parent.gas_used > target else parent.base_fee - step
-
-
-def _integer(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rlp
 from eth.vm.execution_context import ExecutionContext
 from eth_hash.auto import keccak as auto_keccak
 from lru import LRU
 
 from tallystick.chain.embedded.accounts import Accounts, Source
+from tallystick.chain.embedded.codec import encode, integer
 from tallystick.chain.embedded.fault import RpcFault
 from tallystick.chain.embedded.file import ChainFile, create_file
 from tallystick.chain.embedded.genesis import Genesis
@@ -138,14 +138,14 @@ class Ledger:
     def _read_body(self, block: Block) -> Body:
         transactions: list[Transaction] = []
         receipts: list[Receipt] = []
-        while raw := lookup(self.file.node, block.header.transaction_root, rlp.encode(len(transactions))):
+        while raw := lookup(self.file.node, block.header.transaction_root, encode(integer(len(transactions)))):
             try:
                 transactions.append(decode_transaction(raw, self.chain_id))
             except RpcFault as fault:
                 raise VerificationFailed(
                     "chain.body", f"block {block.number} holds a transaction that no chain would", got=fault.message
                 ) from None
-        while encoded := lookup(self.file.node, block.header.receipt_root, rlp.encode(len(receipts))):
+        while encoded := lookup(self.file.node, block.header.receipt_root, encode(integer(len(receipts)))):
             receipts.append(Receipt.decode(encoded))
         if len(transactions) != len(receipts):
             raise VerificationFailed(

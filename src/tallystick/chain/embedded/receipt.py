@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import rlp
-
+from tallystick.chain.embedded.codec import decode, encode, integer
 from tallystick.core.digest import keccak
 from tallystick.core.errors import VerificationFailed
 
@@ -32,10 +31,10 @@ class Receipt:
 
     def encode(self) -> bytes:
         """Return the bytes that stand in the receipt trie (EIP-2718)."""
-        body: bytes = rlp.encode(
+        body = encode(
             [
-                _integer(self.status),
-                _integer(self.cumulative_gas),
+                integer(self.status),
+                integer(self.cumulative_gas),
                 self.bloom.to_bytes(256, "big"),
                 [[log.address, list(log.topics), log.data] for log in self.logs],
             ]
@@ -50,10 +49,10 @@ class Receipt:
         """
         type_id = encoded[0] if encoded and encoded[0] < 0x80 else 0
         try:
-            status, gas, bloom, logs = rlp.decode(encoded[1:] if type_id else encoded, strict=True)
+            status, gas, bloom, logs = decode(encoded[1:] if type_id else encoded)
             read = tuple(Log(address, tuple(topics), data) for address, topics, data in logs)
             return cls(type_id, int.from_bytes(status), int.from_bytes(gas), int.from_bytes(bloom), read)
-        except (ValueError, TypeError, rlp.exceptions.RLPException):
+        except (ValueError, TypeError):
             raise VerificationFailed("chain.receipt", "a stored receipt is malformed", got=encoded[:40].hex()) from None
 
 
@@ -74,7 +73,3 @@ def bloom_bits(item: bytes) -> int:
     for start in (0, 2, 4):
         bits |= 1 << (int.from_bytes(digest[start : start + 2]) & 2047)
     return bits
-
-
-def _integer(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import rlp
 from eth._utils.address import generate_contract_address
 
+from tallystick.chain.embedded.codec import decode, encode
 from tallystick.chain.embedded.header import Header
 from tallystick.chain.embedded.ledger import Block, Body
 from tallystick.chain.embedded.params import hex_of
@@ -18,7 +18,7 @@ Json: TypeAlias = dict[str, Any]
 
 def block_json(block: Block, body: Body, *, full: bool) -> Json:
     """Return a block with its transactions, whole or as hashes."""
-    size = len(rlp.encode([rlp.decode(block.header.encode()), [_body_item(tx) for tx in body.transactions], [], []]))
+    size = len(encode([decode(block.header.encode()), [_body_item(tx) for tx in body.transactions], [], []]))
     transactions: list[Any] = [
         transaction_json(block, body, index) if full else hex_of(tx.hash) for index, tx in enumerate(body.transactions)
     ]
@@ -156,4 +156,4 @@ def effective_gas_price(tx: Transaction, base_fee: int) -> int:
 
 
 def _body_item(tx: Transaction) -> Any:
-    return rlp.decode(tx.raw) if tx.type_id == LEGACY else tx.raw
+    return decode(tx.raw) if tx.type_id == LEGACY else tx.raw

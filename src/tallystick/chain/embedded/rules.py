@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-import rlp
 from eth._utils.address import generate_contract_address
 from eth.vm.forks.byzantium.opcodes import ensure_no_static
 from eth.vm.forks.cancun.logic import selfdestruct_eip6780
 from eth.vm.forks.prague import PragueState
 from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueTransactionExecutor
+from eth.vm.forks.spurious_dragon._utils import collect_touched_accounts
 from eth.vm.forks.tangerine_whistle.constants import GAS_SELFDESTRUCT_EIP150
 from eth.vm.message import Message
 from eth.vm.opcode import as_opcode
 from eth.vm.opcode_values import SELFDESTRUCT
 
 from tallystick.chain.embedded.accounts import Accounts
+from tallystick.chain.embedded.codec import encode, integer
 from tallystick.chain.embedded.fault import RpcFault
 from tallystick.chain.embedded.precompiles import MODEXP, POINT_EVALUATION, modexp, point_evaluation
 from tallystick.chain.embedded.transaction import SET_CODE, recover
@@ -83,6 +84,22 @@ class Executor(PragueTransactionExecutor):  # type: ignore[misc]
             is_delegation=delegation is not None,
         )
 
+    def finalize_computation(self, transaction: Any, computation: Any) -> Any:
+        """Return unused gas, pay the tip, delete what destroyed itself or was touched and is empty (EIP-161)."""
+        state = self.vm_state
+        remaining = computation.get_gas_remaining()
+        used = transaction.gas - remaining
+        refund = self.calculate_gas_refund(computation, used)
+        computation.data_floor_gas = floor = self.calc_data_floor_gas(transaction, used, refund)
+        state.delta_balance(computation.msg.sender, (remaining + refund - floor) * state.get_gas_price(transaction))
+        state.delta_balance(state.coinbase, (used - refund + floor) * state.get_tip(transaction))
+        for address in computation.get_accounts_for_deletion():
+            state.delete_account(address)
+        for address in collect_touched_accounts(computation):
+            if state.account_exists(address) and state.account_is_empty(address):
+                state.delete_account(address)
+        return computation
+
     def calc_message_refund(self, transaction: Any) -> int:
         if transaction.type_id != SET_CODE:
             return 0
@@ -120,6 +137,9 @@ class LedgerState(RulesState):
         self._account_db = self.accounts = accounts
         self._ancestor_hash = ancestor_hash
 
+    def delta_balance(self, address: bytes, delta: int) -> None:
+        self.accounts.add_balance(address, delta)
+
     def snapshot(self) -> Any:
         return self.accounts.record()
 
@@ -151,7 +171,7 @@ def apply_authorization(state: Any, item: Any) -> int:
     chain_id = state.execution_context.chain_id
     if item.chain_id not in (0, chain_id) or item.nonce >= 2**64 - 1:
         return 0
-    digest = keccak(b"\x05" + rlp.encode([item.chain_id, item.address, item.nonce]))
+    digest = keccak(b"\x05" + encode([integer(item.chain_id), bytes(item.address), integer(item.nonce)]))
     try:
         authority = recover(digest, item.y_parity, item.r, item.s)
     except RpcFault:

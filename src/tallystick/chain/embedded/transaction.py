@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import rlp
 from coincurve import PublicKey
 
+from tallystick.chain.embedded.codec import decode, encode, integer
 from tallystick.chain.embedded.fault import RpcFault
 from tallystick.core.digest import keccak
 from tallystick.core.limits import LEDGER_TX_BYTES_MAX
@@ -100,11 +100,11 @@ def decode_transaction(raw: bytes, chain_id: int) -> Transaction:
     if raw[0] < 0xC0 and type_id not in (ACCESS_LIST, DYNAMIC_FEE, SET_CODE):
         raise RpcFault(-32000, "transaction type not supported", place="tx.type")
     try:
-        items = rlp.decode(raw if type_id == LEGACY else raw[1:], strict=True)
+        items = decode(raw if type_id == LEGACY else raw[1:])
         if not isinstance(items, list) or len(items) != _FIELDS[type_id]:
             raise ValueError(f"expected {_FIELDS[type_id]} fields")
         return _read(type_id, items, raw, chain_id)
-    except (ValueError, rlp.exceptions.RLPException, RecursionError) as error:
+    except ValueError as error:
         raise RpcFault(-32000, f"rlp: {str(error)[:120]}", place="tx.rlp") from None
 
 
@@ -117,10 +117,10 @@ def _read(type_id: int, items: list[Any], raw: bytes, chain_id: int) -> Transact
             message = "only replay-protected (EIP-155) transactions allowed over RPC"
             raise RpcFault(-32000, message, place="tx.unprotected")
         claimed, parity = divmod(v - 35, 2)
-        signing = rlp.encode([*items[:6], _bytes(claimed), b"", b""])
+        signing = encode([*items[:6], integer(claimed), b"", b""])
     else:
         claimed, parity = _integer(items[0], 256), v
-        signing = bytes((type_id,)) + rlp.encode(items[:-3])
+        signing = bytes((type_id,)) + encode(items[:-3])
         if type_id == ACCESS_LIST:
             nonce, price, gas, to, value, data = items[1:7]
             tip = price
@@ -202,7 +202,3 @@ def _integer(item: Any, bits: int) -> int:
     if not isinstance(item, bytes) or item[:1] == b"\0" or len(item) * 8 > bits:
         raise ValueError(f"not a canonical integer of {bits} bits")
     return int.from_bytes(item, "big")
-
-
-def _bytes(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")

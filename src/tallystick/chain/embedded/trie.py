@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from tallystick.chain.embedded.codec import encode, head
 from tallystick.core.digest import keccak
 from tallystick.core.errors import VerificationFailed
 
@@ -173,7 +174,7 @@ def _build(items: list[tuple[str, bytes]], depth: int, fresh: dict[bytes, tuple[
         return None
     first = items[0][0]
     if len(items) == 1:
-        return Short(first[depth:], _quote(items[0][1]), True)
+        return Short(first[depth:], encode(items[0][1]), True)
     shared = _common(items[-1][0][depth:], first, depth)
     children = list(_BLANK_BRANCH)
     for nibble, group in _groups(items, depth + shared):
@@ -232,20 +233,8 @@ def _encode(node: Node) -> bytes:
     else:
         odd = len(node.path) & 1
         flag = (2 if node.leaf else 0) + odd
-        body = _quote(bytes.fromhex(f"{flag:x}{node.path}" if odd else f"{flag:x}0{node.path}")) + node.payload
-    return _head(0xC0, len(body)) + body
-
-
-def _quote(text: bytes) -> bytes:
-    """Return the RLP of a byte string."""
-    return text if len(text) == 1 and text[0] < 0x80 else _head(0x80, len(text)) + text
-
-
-def _head(base: int, size: int) -> bytes:
-    if size < 56:
-        return bytes((base + size,))
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((base + 55 + len(length),)) + length
+        body = encode(bytes.fromhex(f"{flag:x}{node.path}" if odd else f"{flag:x}0{node.path}")) + node.payload
+    return head(0xC0, len(body)) + body
 
 
 def _string(item: bytes) -> bytes:

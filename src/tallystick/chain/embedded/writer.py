@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import rlp
-
 from tallystick.chain.embedded.accounts import Accounts
 from tallystick.chain.embedded.admission import check_form, check_state
+from tallystick.chain.embedded.codec import encode, integer
 from tallystick.chain.embedded.fault import RpcFault
 from tallystick.chain.embedded.file import put_block, put_nodes
 from tallystick.chain.embedded.header import Header, next_base_fee
@@ -201,7 +200,7 @@ def read_logs(computation: Any) -> tuple[Log, ...]:
 
 def index_trie(values: list[bytes]) -> tuple[bytes, dict[bytes, tuple[bytes, Node]]]:
     """Return the root and nodes of the trie that holds a list, keyed by RLP index."""
-    return update(_no_node, BLANK_ROOT, {rlp.encode(index): value for index, value in enumerate(values)})
+    return update(_no_node, BLANK_ROOT, {encode(integer(index)): value for index, value in enumerate(values)})
 
 
 def _no_node(digest: bytes) -> Node:
