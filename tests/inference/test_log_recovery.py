@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -271,6 +272,18 @@ def test_bodies_follow_their_entries_through_a_crash_at_every_byte(tmp_path: Pat
             expected = [*(b"body %d" % n for n in range(whole)), b"last body"]
             assert log.reader.bodies(0, whole + 1) == expected
         assert fsck(copy).ok
+
+
+def test_large_bodies_move_the_watermark_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick.inference.log.writer.LOG_WATERMARK_BYTES", 50_000)
+    with opened(tmp_path / "log", bodies=True) as log:
+        for n in range(12):
+            log.append(b"entry %d" % n, bytes(10_000)).result()
+            time.sleep(0.01)
+        folder = crash(tmp_path / "log", tmp_path / "crashed")
+    with opened(folder) as log:
+        assert log.size == 12
+        assert log.recovered.replayed < 12
 
 
 def test_a_lost_body_is_refused(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ LOG_LINGER_S: Final = 0.002  # how long a busy log waits for a batch to fill
 LOG_QUEUE_BATCHES_MAX: Final = 16  # sealed batches waiting for the disk; beyond it producers are told to slow down
 LOG_SEGMENT_BYTES: Final = 64 * 2**20  # a WAL file; the unconfirmed tail of one is copied after a crash, in 0.1 s
 LOG_WATERMARK_ENTRIES: Final = 2**18  # entries between two watermarks; replaying so many takes under a second
+LOG_WATERMARK_BYTES: Final = 2**28  # or so many bytes, where entries or bodies are large; read again in under a second
 LOG_RETRY_S: Final = 1.0  # after a full disk, how long before the next attempt
 LOG_RESERVE_BYTES: Final = 2**17  # given up when the disk is full so that the checkpoint journal still fits
 LOG_TILE_CACHE: Final = 512  # expanded tiles a reader keeps, 16 KiB each

@@ -10,12 +10,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from tallystick.core.errors import Broken
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, a quota or a file size limit is used up
+
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync there does not reach the platter
 
 VOLATILE = frozenset({"tmpfs", "ramfs", "devtmpfs"})  # memory: fdatasync succeeds and promises nothing
 
@@ -37,19 +40,17 @@ class Files:
     def fdatasync(self, fd: int) -> None:
         """Return once the file's data, and the size needed to read it, are on the disk."""
         self.syncs += 1
-        full_sync = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync there does not reach the platter
-        if full_sync is not None:
-            fcntl.fcntl(fd, full_sync)
-        else:
+        if _FULL_SYNC is None:
             os.fdatasync(fd)
+        else:
+            fcntl.fcntl(fd, _FULL_SYNC)
 
     def fsync(self, fd: int) -> None:
         """Return once the file's data and metadata are on the disk."""
-        full_sync = getattr(fcntl, "F_FULLFSYNC", None)
-        if full_sync is not None:
-            fcntl.fcntl(fd, full_sync)
-        else:
+        if _FULL_SYNC is None or stat.S_ISDIR(os.fstat(fd).st_mode):
             os.fsync(fd)
+        else:
+            fcntl.fcntl(fd, _FULL_SYNC)
 
     def truncate(self, fd: int, size: int) -> None:
         """Cut the file to `size` bytes."""

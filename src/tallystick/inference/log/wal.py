@@ -167,7 +167,8 @@ class WalWriter:
         self._segment_bytes = segment_bytes
         self._fd = -1
         self._seed = 0
-        self._written = 0  # where what was written but not kept ends
+        self._written = 0  # bytes of the frame that is written and not kept yet
+        self.kept_bytes = 0  # of frames, by this writer
         self.position = Position(0, 0)  # where the next frame goes; everything before it is durable
 
     def start(self, first: int, frames: Iterable[ScannedFrame] = ()) -> None:
@@ -216,6 +217,7 @@ class WalWriter:
         """
         sync_data(self._files, self._fd)
         self.position = Position(self.position.segment, self.position.offset + self._written)
+        self.kept_bytes += self._written
         self._written = 0
 
     def close(self) -> None:

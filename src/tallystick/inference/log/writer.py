@@ -23,6 +23,7 @@ from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavai
 from tallystick.core.limits import (
     LOG_RETRY_S,
     LOG_SEGMENT_BYTES,
+    LOG_WATERMARK_BYTES,
     LOG_WATERMARK_ENTRIES,
 )
 from tallystick.inference.log.files import FULL, VOLATILE, Files, file_system, replace_file, sync_folder
@@ -71,7 +72,7 @@ class Log:
         self._key = key
         self._held = held  # files and lock, to be closed in the end
         self._tree = recovered.tree  # durable; replaced, never changed
-        self._marked = recovered.tree.size
+        self._marked, self._marked_bytes = recovered.tree.size, 0
         self._marking: threading.Thread | None = None
         self._signing = threading.Lock()
         self.recovered = recovered
@@ -234,7 +235,8 @@ class Log:
         self._tree = growth.tree
         self._publish()
         batch.resolve(first, leaves)
-        if self._tree.size - self._marked >= LOG_WATERMARK_ENTRIES:
+        unmarked = self._tree.size - self._marked
+        if unmarked >= LOG_WATERMARK_ENTRIES or self._kept_bytes() - self._marked_bytes >= LOG_WATERMARK_BYTES:
             self._mark_soon()
 
     def _index(self, name: str, first: int, items: Sequence[bytes], prefix_bytes: int, at: Position) -> None:
@@ -273,7 +275,7 @@ class Log:
         """Write a watermark beside the hot path; one at a time."""
         if self._marking is not None and self._marking.is_alive():
             return
-        self._marked = self._tree.size
+        self._marked, self._marked_bytes = self._tree.size, self._kept_bytes()
         work = (self._tree, self._places())
         self._marking = threading.Thread(target=self._mark, args=work, name="log watermark", daemon=True)
         self._marking.start()
@@ -286,6 +288,10 @@ class Log:
                 self._intake.stop_writer(Broken("log.watermark", "the watermark cannot be written", got=str(error)))
         except Broken as error:
             self._intake.stop_writer(error)
+
+    def _kept_bytes(self) -> int:
+        bodies = self._parts.bodies
+        return self._parts.entries.kept_bytes + (bodies.kept_bytes if bodies is not None else 0)
 
     def _places(self) -> tuple[Position, Position]:
         bodies = self._parts.bodies
