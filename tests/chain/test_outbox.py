@@ -273,6 +273,26 @@ def test_a_nonce_lost_with_a_strangers_transaction_is_filled(world: World) -> No
     assert world.box.history()[0].call.function == "fill"
 
 
+def test_a_nonce_that_was_only_just_mined_is_no_gap(tmp_path: Path) -> None:
+    class Racing(FakeChain):
+        def make_request(self, method: str, params: list[object]) -> dict[str, object]:
+            if method == "eth_getTransactionReceipt" and self.is_armed:
+                self.is_armed = False
+                self.pool = {place: sent for place, sent in self.pool.items() if sent.nonce == 0}
+                self.mine()
+            return super().make_request(method, params)
+
+    chain, clock = Racing({ACCOUNT.address: ETHER}), FakeClock()
+    chain.is_armed = False
+    with Outbox(tmp_path / "outbox.db", Node(chain), ACCOUNT, policy=POLICY, clock=clock) as box:
+        box.send_many([("first", Call(PLAIN, b"", 1)), ("second", Call(PLAIN, b"", 2))])
+        clock.turn(61)
+        chain.is_armed = True  # the first is mined after the nonces were read and before the receipts are
+        box.work()
+        assert not chain.is_armed
+        assert [row.key for row in box.history()] == ["second", "first"]
+
+
 def test_a_clock_that_goes_back_delays_nothing(world: World) -> None:
     row = world.box.send(Call(PLAIN, b"", 7), key="pay")
     world.chain.drop_pool()

@@ -114,6 +114,8 @@ class OutboxSigner:
         filled: list[Row] = []
         with self._store.together():
             for nonce in nonces:
+                if self._store.is_taken(self._node.chain_id, sender, nonce):
+                    continue  # mined since the nonces were looked at
                 call = Call(sender, b"", 0, "outbox", "fill", {"nonce": nonce})
                 key = f"{OWN_KEYS}fill nonce {nonce} of {sender}"
                 row = self._store.draft(self._node.chain_id, sender, key, call, _FILL_GAS, now_s)

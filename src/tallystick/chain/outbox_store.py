@@ -195,6 +195,12 @@ class OutboxStore:
         self._db.execute("INSERT OR REPLACE INTO senders VALUES (?, ?, ?)", (chain_id, sender, nonce + 1))
         return nonce
 
+    def is_taken(self, chain_id: int, sender: str, nonce: int) -> bool:
+        """Return whether a row of the sender has this nonce."""
+        with self._transaction(write=False) as db:
+            statement = "SELECT 1 FROM rows WHERE chain_id = ? AND sender = ? AND nonce = ?"
+            return db.execute(statement, (chain_id, sender, nonce)).fetchone() is not None
+
     def record_sent(self, outcomes: Sequence[tuple[Row, str | None, bool]], now_s: float) -> None:
         """Record what came of handing rows' current attempts to the node: (row, objection or None, accepted)."""
         with self._transaction(durable=False) as db:
