@@ -107,7 +107,7 @@ def test_a_parser_accepts_or_refuses_and_raises_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hundred_thousand_brackets_do_not_end_the_process(name: str) -> None:
-    for nested in (b"[" * 100_000, b'{"a":' * 100_000, _nested_rlp(2_000)):
+    for nested in (b"[" * 100_000, b'{"a":' * 100_000, _nested_rlp(50_000)):
         targets()[name].check(nested)
 
 
