@@ -79,6 +79,7 @@ LEDGER_CALL_GAS_MAX: Final = 50_000_000  # gas of one eth_call or estimate, as g
 LEDGER_BLOCK_TXS_MAX: Final = 1_000  # transactions committed together; more adds latency, no throughput
 LEDGER_TX_BYTES_MAX: Final = 128 * 2**10  # one raw transaction, as in geth's pool
 LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a full block takes about a second
+LEDGER_WAL_PAGES: Final = 4_000  # 4 KiB each, before SQLite moves its log into the file; 1,000 costs a fifth of speed
 LEDGER_NODE_CACHE: Final = 32_768  # decoded trie nodes kept, some 40 MB
 LEDGER_BLOCK_CACHE: Final = 1_024  # verified headers kept
 LEDGER_ACCOUNT_CACHE: Final = 50_000  # accounts the writer keeps between blocks before it starts afresh

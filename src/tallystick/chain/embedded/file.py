@@ -204,10 +204,11 @@ class ChainFile:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def remember(self, nodes: dict[bytes, tuple[bytes, Node]]) -> None:
-        """Keep nodes that were just committed in the cache."""
-        for digest, (_, node) in nodes.items():
-            self._nodes[digest] = node
+    def remember(self, digest: bytes, header: Header, nodes: dict[bytes, tuple[bytes, Node]]) -> None:
+        """Keep a block and the nodes of its state, just committed, in the caches."""
+        self._headers[header.number] = (digest, header)
+        for name, (_, node) in nodes.items():
+            self._nodes[name] = node
 
     # ---- SQLite
 

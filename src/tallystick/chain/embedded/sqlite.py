@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
-from tallystick.core.limits import LEDGER_LOCK_WAIT_S
+from tallystick.core.limits import LEDGER_LOCK_WAIT_S, LEDGER_WAL_PAGES
 
 # primary result codes, https://sqlite.org/rescode.html
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -30,6 +30,7 @@ def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Con
     try:
         if not read_only:
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {LEDGER_WAL_PAGES}")
         db.execute("PRAGMA synchronous = FULL")
     except BaseException:
         db.close()

@@ -90,7 +90,7 @@ class Writer:
                 raise
             return
         if accepted:
-            self._ledger.file.remember(draft.nodes)
+            self._ledger.file.remember(digest, header, draft.nodes)
             self._ledger.remember_body(digest, draft.body())
             self._hot = (digest, draft.accounts) if draft.accounts.loaded < LEDGER_ACCOUNT_CACHE else None
         for item in accepted:
