@@ -92,7 +92,7 @@ LEDGER_LOG_ALTERNATIVES_MAX: Final = 1_000  # addresses or topics in one OR list
 LEDGER_SCAN_BLOCKS: Final = 2_000  # headers read at a time while looking for logs, about a megabyte
 LEDGER_FILTERS_MAX: Final = 1_000  # filters of one provider
 LEDGER_FILTER_IDLE_S: Final = 300  # a filter that nobody polls lapses, as geth
-LEDGER_BODY_CACHE: Final = 64  # blocks whose transactions and receipts are kept decoded
+LEDGER_BODY_CACHE: Final = 16  # blocks whose transactions and receipts are kept decoded: 16,000 at most, some 40 MB
 
 # --- inference log
 LOG_BATCH_ENTRIES_MAX: Final = 4_096  # entries per frame and fdatasync; more only adds latency

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tallystick.chain.embedded import EmbeddedProvider, Genesis, create, status
 from tallystick.chain.embedded.fsck import fsck
 from tallystick.core.errors import Broken, InvalidInput, Unavailable, VerificationFailed
 from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
@@ -122,6 +124,46 @@ def test_a_full_disk_refuses_and_loses_nothing(chain_path: Path, open_chain: Cal
     hand = Hand(1)
     hand.nonce = len(acknowledged)
     assert rpc.send(hand.sign())["status"] == "0x1"
+
+
+READ = """
+import os, sys
+from tallystick.chain.embedded import EmbeddedProvider, status
+if os.geteuid() == 0:
+    os.setuid(65_534)  # root may write anywhere
+provider = EmbeddedProvider({path!r}, read_only=True)
+print(provider.make_request("eth_blockNumber", [])["result"], status({path!r}).transactions)
+"""
+
+
+def test_a_chain_in_a_folder_that_cannot_be_written_can_be_read(
+    open_chain: Callable[..., Rpc], hands: list[Hand]
+) -> None:
+    rpc = open_chain()
+    rpc.send(hands[0].sign())
+    path = rpc.provider.node.ledger.file.path
+    rpc.provider.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(path, folder / "chain.db")
+        folder.chmod(0o555)
+        (folder / "chain.db").chmod(0o444)
+        command = [sys.executable, "-c", READ.format(path=str(folder / "chain.db"))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout == "0x1 1\n", done.stderr
+        assert [each.name for each in folder.iterdir()] == ["chain.db"]
+
+
+def test_a_status_tells_what_a_file_holds(open_chain: Callable[..., Rpc], hands: list[Hand]) -> None:
+    rpc = open_chain()
+    rpc.send(hands[0].sign())
+    path = rpc.provider.node.ledger.file.path
+    found, block = status(path), rpc("eth_getBlockByNumber", "latest", False)
+    assert (found.chain_id, found.block, found.transactions) == (1337, 1, 1)
+    assert "0x" + found.block_hash.hex() == block["hash"]
+    assert "0x" + found.genesis_hash.hex() == block["parentHash"]
+    assert (found.timestamp, found.base_fee) == (int(block["timestamp"], 16), int(block["baseFeePerGas"], 16))
+    assert found.bytes > path.stat().st_size  # the write-ahead log is part of it
 
 
 def test_creating_a_chain_over_another_is_refused_and_leaves_it_alone(chain_path: Path, rpc: Rpc) -> None:

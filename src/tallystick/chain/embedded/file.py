@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +58,7 @@ class ChainFile:
             # A connection of its own, so that no reader of this process sees a block before it is durable.
             self._writer = None if read_only else connect(path, read_only=False)
             undo.pop_all()
+        self._close = weakref.finalize(self, _close, self._reader, self._writer)
 
     def _check_format(self) -> None:
         for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", FORMAT)):
@@ -67,11 +69,9 @@ class ChainFile:
                 )
 
     def close(self) -> None:
-        """Close the database; later calls fail."""
+        """Close the database; later calls fail. Dropping the object does the same."""
         with self._lock:
-            self._reader.close()
-            if self._writer is not None:
-                self._writer.close()
+            self._close()
 
     # ---- reading
 
@@ -219,6 +219,12 @@ class ChainFile:
     def _all(self, sql: str, *values: object) -> list[tuple[int, bytes, bytes]]:
         with sqlite_errors(self.path), self._lock:
             return self._reader.execute(sql, values).fetchall()
+
+
+def _close(*connections: sqlite3.Connection | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection.close()
 
 
 def create_file(path: Path, meta: dict[str, bytes], nodes: Iterable[tuple[bytes, bytes]], genesis: Header) -> None:

@@ -18,20 +18,35 @@ _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE
 
 
 def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Connection:
-    """Return a connection in autocommit mode whose commits are durable (WAL, `synchronous=FULL`)."""
-    mode = "ro" if read_only else "rwc" if create else "rw"
+    """Return a connection in autocommit mode whose commits are durable (WAL, `synchronous=FULL`).
+
+    A file in a folder that cannot be written is opened as immutable, if nobody left a write-ahead log beside it: SQLite
+    keeps its reader marks in a file of their own, which it could not make there.
+    """
+    if not read_only:
+        return _open(path, "mode=rwc" if create else "mode=rw", "PRAGMA journal_mode = WAL")
+    try:
+        return _open(path, "mode=ro", "SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        is_locked_out = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not is_locked_out or path.with_name(path.name + "-wal").exists():
+            raise
+        return _open(path, "mode=ro&immutable=1", "SELECT count(*) FROM sqlite_master")
+
+
+def _open(path: Path, mode: str, first: str) -> sqlite3.Connection:
+    """Return a connection that has executed `first`, which finds out whether the file can be used at all."""
     db = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
+        f"file:{quote(str(path))}?{mode}",
         uri=True,
         timeout=LEDGER_LOCK_WAIT_S,
         isolation_level=None,
         check_same_thread=False,
     )
     try:
-        if not read_only:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {LEDGER_WAL_PAGES}")
+        db.execute(first).fetchall()
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LEDGER_WAL_PAGES}")
     except BaseException:
         db.close()
         raise
