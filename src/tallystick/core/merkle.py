@@ -51,9 +51,10 @@ def parents(hashes: Sequence[bytes]) -> list[bytes]:
     """
     seeded = _NODE.copy
     above = []
-    for index in range(0, len(hashes) - 1, 2):
+    rest = iter(hashes)
+    for left, right in zip(rest, rest, strict=False):
         state = seeded()
-        state.update(hashes[index] + hashes[index + 1])
+        state.update(left + right)
         above.append(state.digest())
     return above
 

@@ -41,7 +41,7 @@ class Intake:
         self._sealed: deque[Batch] = deque()
         self._is_waiting = False  # the writer sleeps until `_enough` entries have come
         self._enough = 1
-        self._slow_from = 0  # the offset in the open batch from which `append` has more to do than to append
+        self._slow_from = 0  # the offset in the open batch from which an entry needs `_put`
         self._taken = 0  # entries in the batch taken last
         self._is_closing = False
         self._refusal: TallystickError | None = None
@@ -54,20 +54,16 @@ class Intake:
         body    kept beside the entry, outside the tree, in a log made with `bodies`
         raises  InvalidInput "log.entry", "log.body"; Unavailable "log.busy", "log.full", "log.closed"; Broken
         """
-        if type(entry) is not bytes or len(entry) > ENTRY_BYTES_MAX:
-            raise _bad_entry(entry)
-        if body:
-            self._check_body(body)
+        if type(entry) is not bytes or len(entry) > _SMALL_BYTES or body:
+            self._check(entry, body)
         with self._lock:
-            if self._refusal is not None:
-                self._refuse()
-            # The next lines are `_put`, written out: a call costs as much as all of them.
+            # As short as it can be: a hundred thousand times a second, on the thread that everyone waits for.
             batch = self._open
             entries = batch.entries
             offset = len(entries)
-            entries.append(entry)
             if offset >= self._slow_from or len(entry) > _SMALL_BYTES:
-                self._advance(batch, offset, entry, body)
+                return self._put(entry, body)
+            entries.append(entry)
         return Pending(batch, offset)
 
     def append_many(self, entries: Sequence[bytes]) -> list[Pending]:
@@ -80,14 +76,12 @@ class Intake:
                 "log.entry", "too much at once", expected=f"{LOG_BATCH_ENTRIES_MAX} entries", got=len(entries)
             )
         for entry in entries:
-            if type(entry) is not bytes or len(entry) > ENTRY_BYTES_MAX:
-                raise _bad_entry(entry)
+            self._check(entry, b"")
         with self._lock:
-            if self._refusal is not None:
-                self._refuse()
             if len(self._sealed) + _SEALED_BY_MANY > LOG_QUEUE_BATCHES_MAX:
                 raise _busy()
-            return [self._put(entry) for entry in entries]
+            self._refuse()
+            return [self._put(entry, b"") for entry in entries]
 
     def take(self) -> Batch | None:
         """Return the next batch, waiting for entries; None when closed and empty. For the writer alone.
@@ -135,6 +129,7 @@ class Intake:
             self._is_closing = True
             if self._refusal is None or self._retry_s is not None:
                 self._refusal, self._retry_s = Unavailable("log.closed", "the log is closed"), None
+                self._set_slow()
             self._arrived.notify()
             return True
 
@@ -149,15 +144,12 @@ class Intake:
         """Whether the log has stopped for good."""
         return isinstance(self._refusal, Broken)
 
-    def _put(self, entry: bytes) -> Pending:
+    def _put(self, entry: bytes, body: bytes) -> Pending:
+        """Take an entry with all that may have to be done besides: refuse, count, seal, wake. Holds the lock."""
+        self._refuse()
         batch = self._open
         offset = len(batch.entries)
         batch.entries.append(entry)
-        self._advance(batch, offset, entry, b"")
-        return Pending(batch, offset)
-
-    def _advance(self, batch: Batch, offset: int, entry: bytes, body: bytes) -> None:
-        """Count what was put into the open batch, seal it when full, wake the writer if it sleeps. Holds the lock."""
         if self._keeps_bodies:
             batch.bodies.append(body)
             batch.bytes += len(body)
@@ -174,6 +166,7 @@ class Intake:
             self._is_waiting = False
             self._arrived.notify()
         self._set_slow()
+        return Pending(batch, offset)
 
     def _sleep(self, enough: int, seconds: float | None) -> None:
         self._is_waiting, self._enough = True, enough
@@ -183,8 +176,8 @@ class Intake:
         self._set_slow()
 
     def _set_slow(self) -> None:
-        """Say from which offset on `_advance` must see each entry: the first, the last, or one that is waited for."""
-        if self._keeps_bodies or not self._open.entries:
+        """Say from which offset on `_put` must see each entry: the first, the last, or one that is waited for."""
+        if self._keeps_bodies or self._refusal is not None or not self._open.entries:
             self._slow_from = 0
         else:
             self._slow_from = self._enough - 1 if self._is_waiting else _LAST_OFFSET
@@ -200,25 +193,26 @@ class Intake:
         return batch
 
     def _refuse(self) -> None:
-        """Raise the refusal, unless it is time to try again. Holds the lock."""
+        """Raise the refusal, if there is one and it is not time to try again. Holds the lock."""
         refusal = self._refusal
+        if refusal is None:
+            return
         crowded = len(self._sealed) >= LOG_QUEUE_BATCHES_MAX
-        if refusal is None or (self._retry_s is not None and not crowded and time.monotonic() >= self._retry_s):
+        if self._retry_s is not None and not crowded and time.monotonic() >= self._retry_s:
             self._refusal = self._retry_s = None
             return
         raise type(refusal)(refusal.code, refusal.message, got=refusal.got, hint=refusal.hint) from refusal.__cause__
 
-    def _check_body(self, body: bytes) -> None:
-        if not self._keeps_bodies:
+    def _check(self, entry: object, body: object) -> None:
+        if type(entry) is not bytes or len(entry) > ENTRY_BYTES_MAX:
+            got = f"{len(entry)} bytes" if isinstance(entry, bytes) else type(entry).__name__
+            raise InvalidInput("log.entry", "not a log entry", expected=f"at most {ENTRY_BYTES_MAX} bytes", got=got)
+        if body and not self._keeps_bodies:
             raise InvalidInput("log.body", "this log keeps no bodies", hint="create it with bodies")
         if type(body) is not bytes or len(body) > LOG_BODY_BYTES_MAX:
-            raise InvalidInput("log.body", "body is too large", expected=f"≤ {LOG_BODY_BYTES_MAX}", got=len(body))
+            got = f"{len(body)} bytes" if isinstance(body, bytes) else type(body).__name__
+            raise InvalidInput("log.body", "not a body", expected=f"at most {LOG_BODY_BYTES_MAX} bytes", got=got)
 
 
 def _busy() -> Unavailable:
     return Unavailable("log.busy", "too many entries wait for the disk", hint="slow down and retry")
-
-
-def _bad_entry(entry: object) -> InvalidInput:
-    got = f"{len(entry)} bytes" if isinstance(entry, bytes) else type(entry).__name__
-    return InvalidInput("log.entry", "not a log entry", expected=f"at most {ENTRY_BYTES_MAX} bytes", got=got)

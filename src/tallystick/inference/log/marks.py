@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import mmap
 import os
 import struct
 from dataclasses import dataclass
@@ -136,20 +137,24 @@ class Lock:
 
 
 class DurableSize:
-    """Publishes the durable size to readers in other processes, in one small write."""
+    """Publishes the durable size to readers in other processes, through shared memory: no system call a batch."""
 
-    def __init__(self, files: Files, folder: Path) -> None:
-        self._files = files
-        self._fd = files.open(folder / "size", os.O_RDWR | os.O_CREAT)
+    def __init__(self, files: Files, folder: Path, size: int) -> None:
+        """Publish `size` and keep the file mapped; its one page is written now, so that it cannot lack room later."""
+        fd = files.open(folder / "size", os.O_RDWR | os.O_CREAT)
+        try:
+            write_all(files, fd, _packed_size(size), 0)
+            self._map = mmap.mmap(fd, _SIZE.size)
+        finally:
+            os.close(fd)
 
     def publish(self, size: int) -> None:
         """Let readers see the first `size` entries; only after they are durable."""
-        head = size.to_bytes(8, "big")
-        write_all(self._files, self._fd, head + crc32c(head).to_bytes(4, "big"), 0)
+        self._map[:] = _packed_size(size)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Unmap the file."""
+        self._map.close()
 
 
 def read_size(fd: int) -> int:
@@ -177,6 +182,11 @@ def published_size(folder: Path) -> int:
         finally:
             os.close(fd)
     return 0
+
+
+def _packed_size(size: int) -> bytes:
+    head = size.to_bytes(8, "big")
+    return head + int(crc32c(head)).to_bytes(4, "big")
 
 
 def _next_epoch(files: Files, path: Path) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context
 from typing import Any
@@ -165,23 +166,20 @@ class Pending:
 class _LoopWaiters:
     """The future that all tasks of one event loop share for one batch, in the protocol that asyncio's tasks speak."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_contexts", "loop")
+    __slots__ = ("_asyncio_future_blocking", "_callbacks", "_contexts", "get_loop", "loop")
+
+    result = int  # called by each task as it wakes: any callable that does not raise, and this one is C
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.get_loop = weakref.ref(loop)  # called by each task as it waits; a reference is the one that is C
         self._callbacks: list[_Callback] = []
         self._contexts: list[Context | None] = []  # one per callback; pairs would cost the garbage collector
         self._asyncio_future_blocking = False
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self.loop
-
     def add_done_callback(self, callback: _Callback, *, context: Context | None = None) -> None:
         self._callbacks.append(callback)
         self._contexts.append(context)
-
-    def result(self) -> None:
-        """Nothing; each `Pending` reads its batch."""
 
     def cancel(self, msg: object = None) -> bool:
         """Refuse: others wait too. The cancelled task ends when the batch resolves."""

@@ -122,9 +122,8 @@ class Log:
                 journal = Journal(files, folder)
                 held.callback(journal.close)
                 recovered = recover(parts, journal.last)
-                durable = DurableSize(files, folder)
+                durable = DurableSize(files, folder, recovered.tree.size)
                 held.callback(durable.close)
-                durable.publish(recovered.tree.size)
             except OSError as error:
                 raise Broken("log.open", f"the log in {folder} cannot be opened", got=str(error)) from error
             return cls(parts, lock.epoch, journal, recovered, durable, key, held.pop_all())
@@ -233,7 +232,7 @@ class Log:
             parts.bodies.sync()
         parts.entries.sync()
         self._tree = growth.tree
-        self._publish()
+        self._durable.publish(self._tree.size)
         batch.resolve(first, leaves)
         unmarked = self._tree.size - self._marked
         if unmarked >= LOG_WATERMARK_ENTRIES or self._kept_bytes() - self._marked_bytes >= LOG_WATERMARK_BYTES:
@@ -242,12 +241,6 @@ class Log:
     def _index(self, name: str, first: int, items: Sequence[bytes], prefix_bytes: int, at: Position) -> None:
         marks = offset_marks(first, items, prefix_bytes, at.offset + FRAME_HEADER_BYTES)
         self._parts.levels.mark(name, marks, at.offset)
-
-    def _publish(self) -> None:
-        try:
-            self._durable.publish(self._tree.size)
-        except OSError as error:
-            raise Broken("log.size", "the durable size cannot be published", got=str(error)) from error
 
     def _write_failed(self, batch: Batch, error: OSError) -> None:
         """Cut the files back to their last good frame; refuse this batch and all that wait behind it."""
