@@ -29,7 +29,7 @@ def run(quick: bool) -> dict[str, Any]:
     with scratch() as folder:
         notes.append(f"file system {file_system(folder)}; the garbage collector as a server sets it: frozen at start")
         for producers in PRODUCERS:
-            total = max(producers, 20_000 if quick else 40_000 if producers < 1_000 else 400_000)
+            total = max(10 * producers, 20_000 if quick else 40_000 if producers < 1_000 else 400_000)
             runs = [_appends(folder / f"{producers}-{n}", producers, total) for n in range(1 if quick else 5)]
             for name in runs[0]:
                 figures[f"{producers}_producers_{name}"] = round(statistics.median(one[name] for one in runs), 3)
