@@ -2,8 +2,9 @@
 
 llhttp (through httptools) parses; this file counts and keeps order. It exists beside uvicorn for two reasons, both
 measured: uvicorn's httptools protocol bounds neither the bytes of a head nor the time a client may take to send one,
-and going through ASGI costs a third of the requests per second that one core can answer (11,300 for 16,500). It refuses TLS, upgrades,
-trailers' meaning and absolute request targets; a proxy in front does those. `listener.py` opens the port.
+and going through ASGI costs a third of the requests per second that one core can answer (11,300 for 16,500). It
+refuses TLS, upgrades, trailers' meaning and absolute request targets; a proxy in front does those. `listener.py` opens
+the port.
 """
 
 from __future__ import annotations
