@@ -269,3 +269,31 @@ def test_readers_in_other_processes_verify_one_shared_checkpoint_while_it_grows(
         assert fault == ""
         assert checked >= 3
         assert last > 0
+
+
+def test_readers_go_on_while_a_new_writer_moves_the_tail(tmp_path: Path) -> None:
+    entries = [b"entry %d" % n for n in range(3000)]
+    with Log.open(tmp_path / "log", ORIGIN, volatile=True, files=Unsynced()) as log:
+        for start in range(0, 3000, 100):
+            log.append_many(entries[start : start + 100])[-1].result()
+    faults: list[str] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        with LogReader(tmp_path / "log") as reader:
+            while not stop.is_set():
+                try:
+                    assert reader.entries(1500, 2900) == entries[1500:2900]
+                except BaseException as error:  # noqa: BLE001
+                    faults.append(repr(error))
+                    return
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for _ in range(8):
+        (tmp_path / "log" / "watermark").unlink()  # as after a crash: all of the last segment is written anew
+        with Log.open(tmp_path / "log", volatile=True, files=Unsynced()) as log:
+            assert log.recovered.rewritten == 3000
+    stop.set()
+    thread.join()
+    assert faults == []

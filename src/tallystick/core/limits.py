@@ -115,6 +115,8 @@ PREDICT_RANK_MAX: Final = 16  # dimensions of one tensor
 PREDICT_NAME_CHARS_MAX: Final = 256  # tensor names and request ids, echoed in answers
 PREDICT_JSON_DEPTH_MAX: Final = 24  # rank and the protocol's own nesting
 MODEL_BYTES_MAX: Final = 2 * 2**30  # protobuf's own limit for one ONNX message
+LOG_READ_TRIES_MAX: Final = 8  # a writer that takes over moves the tail under its readers; it needs under a second
+LOG_READ_PAUSE_S: Final = 0.1  # between two of those tries
 LOG_FAULTS_MAX: Final = 100  # faults an audit names before it stops counting
 
 # --- outbox

@@ -9,12 +9,19 @@ from __future__ import annotations
 import bisect
 import os
 import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 
 from tallystick.core import merkle
 from tallystick.core.errors import InvalidInput, Unavailable, VerificationFailed
-from tallystick.core.limits import LOG_BATCH_ENTRIES_MAX, LOG_OPEN_SEGMENTS_MAX, TILE_WIDTH
+from tallystick.core.limits import (
+    LOG_BATCH_ENTRIES_MAX,
+    LOG_OPEN_SEGMENTS_MAX,
+    LOG_READ_PAUSE_S,
+    LOG_READ_TRIES_MAX,
+    TILE_WIDTH,
+)
 from tallystick.inference.log import journal
 from tallystick.inference.log.files import read_exactly
 from tallystick.inference.log.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, FrameHeader, encode_items
@@ -241,13 +248,16 @@ class _Items:
 
         raises  VerificationFailed "log.frame" when the file does not hold them
         """
-        try:
-            return self._read(start, end)
-        except VerificationFailed:
-            # A writer that took over may have moved the tail to a new segment since we listed them.
-            self._segments = []
-            self._fds.forget()
-            return self._read(start, end)
+        for tries in range(LOG_READ_TRIES_MAX):
+            try:
+                return self._read(start, end)
+            except (VerificationFailed, Unavailable):
+                # A writer may have begun a segment since we listed them, or be moving the tail to a new one.
+                self._segments = []
+                self._fds.forget()
+                if tries:
+                    time.sleep(LOG_READ_PAUSE_S)
+        return self._read(start, end)
 
     def _read(self, start: int, end: int) -> list[bytes]:
         block = start // TILE_WIDTH
