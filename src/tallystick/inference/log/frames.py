@@ -15,7 +15,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crc32c import crc32c
+import google_crc32c as crc32c
 
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import LOG_BATCH_BYTES_MAX, LOG_BATCH_ENTRIES_MAX, LOG_BODY_BYTES_MAX, TREE_SIZE_MAX
@@ -44,12 +44,12 @@ class SegmentHeader:
     def to_bytes(self) -> bytes:
         """Return the header's 64 bytes."""
         head = self._unsealed()
-        return head + int(crc32c(head)).to_bytes(4, "big")
+        return head + int(crc32c.value(head)).to_bytes(4, "big")
 
     @property
     def seed(self) -> int:
         """The checksum that frames of this segment start from."""
-        return int(crc32c(self._unsealed()))
+        return int(crc32c.value(self._unsealed()))
 
     def _unsealed(self) -> bytes:
         return _SEGMENT.pack(SEGMENT_MAGIC, self.first, self.epoch, self.origin_digest, self.nonce, 0)[:-4]
@@ -65,7 +65,7 @@ class SegmentHeader:
         magic, first, epoch, digest, nonce, crc = _SEGMENT.unpack(data)
         if magic != SEGMENT_MAGIC or first > TREE_SIZE_MAX:
             raise InvalidInput("wal.segment", "not a log segment", expected=SEGMENT_MAGIC.hex(), got=magic.hex())
-        if crc32c(data[:-4]) != crc:
+        if crc32c.value(data[:-4]) != crc:
             raise InvalidInput("wal.segment", "segment header fails its checksum", got=f"{crc:08x}")
         return cls(first, epoch, digest, nonce)
 
@@ -103,14 +103,14 @@ class FrameHeader:
         """Raise InvalidInput "wal.frame" unless the checksum covers this header and `payload`."""
         if len(payload) != self.length:
             raise InvalidInput("wal.frame", "frame is cut short", expected=self.length, got=len(payload))
-        crc = crc32c(payload, crc32c(self._unsealed(), seed))
+        crc = crc32c.extend(crc32c.extend(seed, self._unsealed()), payload)
         if crc != self.crc:
             raise InvalidInput("wal.frame", "frame fails its checksum", expected=f"{self.crc:08x}", got=f"{crc:08x}")
 
     def sealed(self, payload: bytes, seed: int) -> bytes:
         """Return the whole frame with its checksum for the segment with this seed."""
         head = self._unsealed()
-        return b"".join((head, crc32c(payload, crc32c(head, seed)).to_bytes(4, "big"), payload))
+        return b"".join((head, crc32c.extend(crc32c.extend(seed, head), payload).to_bytes(4, "big"), payload))
 
     def _unsealed(self) -> bytes:
         return _FRAME.pack(FRAME_MAGIC, self.first, self.count, self.length, 0)[:-4]

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from crc32c import crc32c
+import google_crc32c as crc32c
 
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import InvalidInput, Unavailable, VerificationFailed
@@ -38,7 +38,7 @@ _RECORD = struct.Struct(">4sII")
 def encode_record(note: bytes) -> bytes:
     """Return one journal record."""
     head = _RECORD.pack(MAGIC, len(note), 0)[:8]
-    crc: int = crc32c(note, crc32c(head))
+    crc: int = crc32c.extend(crc32c.value(head), note)
     return head + crc.to_bytes(4, "big") + note
 
 
@@ -55,7 +55,7 @@ def decode_records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if magic != MAGIC or length > NOTE_BYTES_MAX:
             raise InvalidInput("journal.record", f"no record at byte {at}", expected=MAGIC.hex(), got=magic.hex())
         note = stream.read(length)
-        if len(note) != length or crc32c(note, crc32c(head[:8])) != crc:
+        if len(note) != length or crc32c.extend(crc32c.value(head[:8]), note) != crc:
             raise InvalidInput("journal.record", f"record at byte {at} is cut short or fails its checksum")
         at += _RECORD.size + length
         yield at, note

@@ -17,7 +17,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from crc32c import crc32c
+import google_crc32c as crc32c
 
 from tallystick.core import canonical, documents
 from tallystick.core.checkpoint import Checkpoint
@@ -95,7 +95,7 @@ class Watermark:
         """Return the 81 bytes of the file."""
         places = (self.entries.segment, self.entries.offset, self.bodies.segment, self.bodies.offset)
         head = _WATERMARK.pack(b"TSM1", self.size, self.root, *places, self.clean, 0)[:-4]
-        return head + int(crc32c(head)).to_bytes(4, "big")
+        return head + int(crc32c.value(head)).to_bytes(4, "big")
 
     @classmethod
     def read(cls, folder: Path) -> Watermark | None:
@@ -104,7 +104,7 @@ class Watermark:
             data = (folder / "watermark").read_bytes()
         except FileNotFoundError:
             return None
-        if len(data) != _WATERMARK.size or crc32c(data[:-4]) != int.from_bytes(data[-4:], "big"):
+        if len(data) != _WATERMARK.size or crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "big"):
             return None
         magic, size, root, segment, offset, body_segment, body_offset, clean, _ = _WATERMARK.unpack(data)
         if magic != b"TSM1":
@@ -166,7 +166,7 @@ def read_size(fd: int) -> int:
         data = read_exactly(fd, _SIZE.size, 0)
         if not data:
             return 0
-        if len(data) == _SIZE.size and crc32c(data[:8]) == int.from_bytes(data[8:], "big"):
+        if len(data) == _SIZE.size and crc32c.value(data[:8]) == int.from_bytes(data[8:], "big"):
             return int.from_bytes(data[:8], "big")
     raise VerificationFailed(
         "log.size", "the file `size` is damaged", got=data.hex(), hint="open the log to rebuild it"
@@ -186,19 +186,19 @@ def published_size(folder: Path) -> int:
 
 def _packed_size(size: int) -> bytes:
     head = size.to_bytes(8, "big")
-    return head + int(crc32c(head)).to_bytes(4, "big")
+    return head + int(crc32c.value(head)).to_bytes(4, "big")
 
 
 def _next_epoch(files: Files, path: Path) -> int:
     epoch = 0
     with contextlib.suppress(FileNotFoundError):
         data = path.read_bytes()
-        if len(data) != _EPOCH.size or crc32c(data[:12]) != int.from_bytes(data[12:], "big"):
+        if len(data) != _EPOCH.size or crc32c.value(data[:12]) != int.from_bytes(data[12:], "big"):
             raise VerificationFailed("log.epoch", "the file `epoch` is damaged", got=data.hex()[:64])
         epoch = _EPOCH.unpack(data)[1]
     head = _EPOCH.pack(b"TSE1", epoch + 1, 0)[:12]
     try:
-        replace_file(files, path, (head, crc32c(head).to_bytes(4, "big")))
+        replace_file(files, path, (head, crc32c.value(head).to_bytes(4, "big")))
     except OSError as error:
         raise Broken("log.epoch", "the take-over cannot be recorded", got=str(error)) from error
     return int(epoch + 1)
