@@ -92,6 +92,20 @@ def test_a_watermark_that_lies_is_named(folder: Path) -> None:
     assert line.startswith("6 watermark")
 
 
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_lost_size_is_named_and_what_was_signed_or_marked_is_checked_all_the_same(
+    folder: Path, is_missing: bool
+) -> None:
+    if is_missing:
+        (folder / "size").unlink()
+    else:
+        damage(folder / "size", 7)
+    (line,) = failures(folder)
+    assert line.startswith("2 size: log.size")
+    damage(max((folder / "wal").iterdir()), 100)
+    assert any(line.startswith("2 frames") for line in failures(folder))
+
+
 def test_a_checkpoint_by_another_key_is_named_where_keys_are_given(folder: Path) -> None:
     other = VerifierKey(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x05" * 32).public_key().public_bytes_raw())
     assert KEY is not None

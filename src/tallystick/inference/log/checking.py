@@ -4,7 +4,7 @@ Reads only, needs no lock, and may run beside the writer: it looks at what was d
 a failed check that names the file and the place in it.
 
  1  the identity can be read
- 2  every segment and frame is whole and in order, up to the published size
+ 2  every segment and frame is whole and in order, up to the size that was published, signed or marked
  3  the level files hold the hashes that the entries lead to
  4  the offset index points at every 256th entry
  5  every checkpoint ever signed has the root that the entries lead to, and is signed if keys are given
@@ -28,7 +28,7 @@ from tallystick.inference.log import journal
 from tallystick.inference.log.files import read_exactly
 from tallystick.inference.log.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, decode_items
 from tallystick.inference.log.levels import MARK_BYTES, OFFSETS, Tree, level_name, pack_mark
-from tallystick.inference.log.marks import Identity, Watermark, published_size
+from tallystick.inference.log.marks import Identity, Watermark, load_size
 from tallystick.inference.log.reader import BODIES_FOLDER, BODY_OFFSETS, ENTRIES_FOLDER
 from tallystick.inference.log.wal import (
     BODY_PREFIX_BYTES,
@@ -38,6 +38,7 @@ from tallystick.inference.log.wal import (
     ScannedFrame,
     list_segments,
     offset_marks,
+    segment_path,
 )
 
 _HASH = 32
@@ -58,11 +59,16 @@ def _checks(folder: Path, keys: tuple[VerifierKey, ...]) -> Iterator[Check]:
         yield Check.failed("1 identity", error)
         return
     yield Check("1 identity", True, identity.origin)
-    size = published_size(folder)
+    size = 0
+    try:
+        size = load_size(folder)
+    except TallystickError as error:
+        yield Check.failed("2 size", error)
     mark = Watermark.read(folder)
     heads, fault = _heads(folder)
     if fault is not None:
         yield fault
+    size = max([size, *(head.size for head, _ in heads), mark.size if mark else 0])  # each was durable when it was said
     work = _Entries(folder, identity, size, sorted({h.size for h, _ in heads} | ({mark.size} if mark else set())))
     yield from work.run()
     yield from _check_heads(identity, heads, work.roots, keys)
@@ -150,7 +156,8 @@ class _Frames:
             self._faults.append(Check.failed(self.name, error))
             return
         if scan.index < end:
-            self._fault(self.name, f"segment {first} ends too early: {scan.torn or ''}", str(end), str(scan.index))
+            file = segment_path(self._folder / self._kind, first).name
+            self._fault(self.name, f"segment {file} ends too early: {scan.torn or ''}", str(end), str(scan.index))
 
     def _frame(self, frame: ScannedFrame) -> list[bytes]:
         items = decode_items(frame.payload, frame.header.count, self._prefix_bytes)

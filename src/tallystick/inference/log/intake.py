@@ -136,6 +136,8 @@ class Intake:
     def check_open(self) -> None:
         """Raise the refusal that is for good, if there is one."""
         with self._lock:
+            if self._fault is not None:
+                raise self._fault
             if self._refusal is not None and self._retry_s is None:
                 self._refuse()
 

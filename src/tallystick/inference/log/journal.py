@@ -12,8 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -64,21 +63,26 @@ def decode_records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def read_journal(folder: Path) -> Iterator[bytes]:
     """Yield every signed checkpoint, oldest first; a torn last record, never published, is left out.
 
-    raises  VerificationFailed "journal.damaged" when more than that is wrong
+    raises  VerificationFailed "journal.damaged" in the end when it lacks the published checkpoint
     """
-    tail: deque[bytes] = deque(maxlen=2)
-    fault = None
+    latest = _latest(folder)  # looked at first: the writer may sign another while we read
+    is_found, fault = latest is None, ""
     try:
         with (folder / JOURNAL).open("rb") as file:
             try:
                 for _, note in decode_records(file):
-                    tail.append(note)
+                    is_found = is_found or note == latest
                     yield note
             except InvalidInput as error:
-                fault = error
+                fault = f": {error}"
     except FileNotFoundError:
         pass
-    _check_latest(folder, tail, fault)
+    if not is_found:
+        raise VerificationFailed(
+            "journal.damaged",
+            f"the checkpoint journal lacks the published checkpoint{fault}",
+            hint="restore it from a copy; without it this log could sign two histories",
+        )
 
 
 @lru_cache(maxsize=64)
@@ -104,8 +108,7 @@ class Journal:
         try:
             self._offset = self._drop_torn()
             self._reserve()
-            if self.last is not None and self.last != _latest(folder):
-                self._publish(self.last)  # a crash came between the two steps
+            self.publish()  # a crash may have come between the two steps
         except BaseException:
             self.close()
             raise
@@ -113,7 +116,7 @@ class Journal:
     def append(self, note: bytes) -> None:
         """Keep a signed checkpoint, durably, and make it the latest.
 
-        raises  Unavailable "log.full" with nothing kept; Broken "log.sync"
+        raises  Unavailable "log.full" with nothing kept, or with all but `publish` done; OSError; Broken "log.sync"
         """
         record = encode_record(note)
         try:
@@ -130,7 +133,12 @@ class Journal:
         sync_data(self._files, self._fd)
         self._offset += len(record)
         self.last = note
-        self._publish(note)
+        self.publish()
+
+    def publish(self) -> None:
+        """Let the published checkpoint be the last one that was kept, if it is not; errors as `append`."""
+        if self.last is not None and self.last != _latest(self._folder):
+            self._replace_latest(self.last)
 
     def close(self) -> None:
         """Close the file."""
@@ -147,7 +155,7 @@ class Journal:
             sync_all(self._files, self._fd)
         return good
 
-    def _publish(self, note: bytes) -> None:
+    def _replace_latest(self, note: bytes) -> None:
         try:
             replace_file(self._files, self._folder / LATEST, (note,))
         except OSError as error:
@@ -180,22 +188,6 @@ class Journal:
             self._files.truncate(fd, 0)
         finally:
             os.close(fd)
-
-
-def _check_latest(folder: Path, tail: Collection[bytes], fault: InvalidInput | None) -> None:
-    """Return if the published checkpoint is among the journal's last two: publishing one step late is all that may be.
-
-    raises  VerificationFailed "journal.damaged"
-    """
-    latest = _latest(folder)
-    if latest is None:
-        return
-    if latest not in tail:
-        raise VerificationFailed(
-            "journal.damaged",
-            f"the checkpoint journal lacks the published checkpoint{f': {fault}' if fault else ''}",
-            hint="restore it from a copy; without it this log could sign two histories",
-        )
 
 
 def _latest(folder: Path) -> bytes | None:

@@ -173,14 +173,25 @@ def read_size(fd: int) -> int:
     )
 
 
+def load_size(folder: Path) -> int:
+    """Return the durable size that a writer published.
+
+    raises  VerificationFailed "log.size" when the file is missing or damaged, as a power cut may leave it
+    """
+    try:
+        fd = os.open(folder / "size", os.O_RDONLY)
+    except FileNotFoundError:
+        raise VerificationFailed("log.size", "the file `size` is missing", hint="open the log to rebuild it") from None
+    try:
+        return read_size(fd)
+    finally:
+        os.close(fd)
+
+
 def published_size(folder: Path) -> int:
     """Return the durable size a former writer published; 0 where it left none, or a damaged one after a power cut."""
-    with contextlib.suppress(FileNotFoundError, VerificationFailed):
-        fd = os.open(folder / "size", os.O_RDONLY)
-        try:
-            return read_size(fd)
-        finally:
-            os.close(fd)
+    with contextlib.suppress(VerificationFailed):
+        return load_size(folder)
     return 0
 
 

@@ -23,7 +23,7 @@ from tallystick.core.limits import (
     TILE_WIDTH,
 )
 from tallystick.inference.log import journal
-from tallystick.inference.log.files import read_exactly
+from tallystick.inference.log.files import file_system, read_exactly
 from tallystick.inference.log.frames import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, FrameHeader, encode_items
 from tallystick.inference.log.levels import MARK_BYTES, OFFSETS, level_name, unpack_mark
 from tallystick.inference.log.marks import Identity, read_size
@@ -74,6 +74,19 @@ class LogReader:
     def checkpoints(self) -> list[bytes]:
         """Return every checkpoint the log ever signed, oldest first."""
         return list(journal.read_journal(self.folder))
+
+    def stats(self) -> dict[str, int | str]:
+        """Return figures about the log: how much is durable, how much is signed, and what lies on the disk."""
+        note = self.checkpoint()
+        segments = [segment_path(self.folder / ENTRIES_FOLDER, n) for n in list_segments(self.folder / ENTRIES_FOLDER)]
+        return {
+            "origin": self.origin,
+            "size": self.size,
+            "signed_size": journal.parse_head(note).size if note else 0,
+            "segments": len(segments),
+            "wal_bytes": sum(path.stat().st_size for path in segments),
+            "file_system": file_system(self.folder),
+        }
 
     def entry(self, index: int) -> bytes:
         """Return one entry.
@@ -328,8 +341,6 @@ class _Items:
         if place == 0:
             raise VerificationFailed("log.frame", f"no segment holds item {index}")
         return self._segments[place - 1]
-
-        return SEGMENT_HEADER_BYTES
 
     def _lost(self, segment: int, offset: int, index: int) -> VerificationFailed:
         name = segment_path(Path(self._kind), segment)

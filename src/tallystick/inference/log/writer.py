@@ -40,7 +40,6 @@ from tallystick.inference.log.wal import (
     ENTRY_PREFIX_BYTES,
     Position,
     WalWriter,
-    list_segments,
     offset_marks,
 )
 
@@ -141,43 +140,27 @@ class Log:
     def checkpoint(self) -> bytes:
         """Return a signed checkpoint of the durable log, kept in the journal before anyone sees it.
 
-        Nothing is signed anew while nothing has changed.
+        Nothing is kept anew while nothing has changed.
 
-        raises  InvalidInput "log.key" without a key; Unavailable "log.full"; Broken
+        raises  InvalidInput "log.key" without a key; Unavailable "log.full"; Broken, which stops the log
         """
         key = self._key
         if key is None:
             raise InvalidInput("log.key", "the log was opened without a signing key")
         with self._signing:
+            self._intake.check_open()
             tree = self._tree
             head = Checkpoint(self.origin, tree.size, tree.root())
-            note = sign_checkpoint(head, key).to_bytes()
-            last = self._journal.last
-            if last == note:
-                return note
-            if last is not None:
-                _check_extends(parse_head(last), head, self.reader)
-            self._intake.check_open()
             try:
-                self._journal.append(note)
-            except OSError as error:
-                raise Broken("log.journal", "the checkpoint journal cannot be written", got=str(error)) from error
-            return note
+                return self._keep(head, sign_checkpoint(head, key).to_bytes())
+            except Broken as error:
+                self._intake.stop_writer(error)
+                raise
 
     def stats(self) -> dict[str, int | str]:
-        """Return figures about the log: sizes, files, the file system and how often data was synced."""
-        folder = self._parts.folder
-        segments = [folder / ENTRIES_FOLDER / f"{first:020d}.wal" for first in list_segments(folder / ENTRIES_FOLDER)]
-        return {
-            "origin": self.origin,
-            "size": self.size,
-            "signed_size": parse_head(self._journal.last).size if self._journal.last else 0,
-            "epoch": self._epoch,
-            "segments": len(segments),
-            "wal_bytes": sum(path.stat().st_size for path in segments),
-            "file_system": file_system(folder),
-            "data_syncs": self._parts.files.syncs,
-        }
+        """Return figures about the log and its writer: those of `LogReader.stats`, how many writers there have been
+        and how often data was synced."""
+        return {**self.reader.stats(), "epoch": self._epoch, "data_syncs": self._parts.files.syncs}
 
     def close(self) -> None:
         """Finish what was taken, note a clean end, and give the lock back."""
@@ -200,6 +183,20 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _keep(self, head: Checkpoint, note: bytes) -> bytes:
+        """Write a signed head down and publish it, unless that was done; return it."""
+        journal = self._journal
+        try:
+            if journal.last == note:
+                journal.publish()
+            else:
+                if journal.last is not None:
+                    _check_extends(parse_head(journal.last), head, self.reader)
+                journal.append(note)
+        except OSError as error:
+            raise Broken("log.journal", "the checkpoint journal cannot be written", got=str(error)) from error
+        return note
 
     def _run(self) -> None:
         batch = None
