@@ -21,6 +21,7 @@ class Switch:
         self.path = path
         self.lag = lag
         self.is_gone = False
+        self.goes_after = ""  # the node is gone, with its answer, once it was asked this
         self._copies = 0
         self._provider = EmbeddedProvider(path)
 
@@ -30,7 +31,11 @@ class Switch:
         if method == "eth_getBlockByNumber" and params[0] in ("finalized", "safe"):
             head = int(self._provider.make_request("eth_blockNumber", [])["result"], 16)
             params = [hex(max(0, head - self.lag)), *params[1:]]
-        return self._provider.make_request(method, list(params))
+        answer = self._provider.make_request(method, list(params))
+        if method == self.goes_after:
+            self.is_gone, self.goes_after = True, ""
+            raise Unavailable("test.gone", "the node is gone")
+        return answer
 
     def fork(self) -> Path:
         """Return a copy of the ledger as it is now."""

@@ -20,7 +20,7 @@ from tallystick.inference.anchoring.history import read_chain
 from tallystick.inference.log import Files, Log, LogReader, log_prefix
 from tallystick.inference.log.journal import parse_head
 from tallystick.store.blobs import BlobStore
-from tests.inference.conftest import KEY, ORIGIN, TICKET_SIGNER, Chain
+from tests.inference.conftest import KEY, ORIGIN, TICKET_SIGNER
 from tests.inference.forking import Switch
 
 OWNER = Account(b"\x02" * 32)
@@ -116,6 +116,14 @@ def test_what_the_owner_anchored_elsewhere_is_accepted_and_not_repeated(scene: S
     assert shown["state"] == "anchored by another"
 
 
+def test_an_empty_log_is_not_said_to_be_anchored(scene: Scene, tmp_path: Path) -> None:
+    with Log.open(tmp_path / "empty", ORIGIN, key=KEY, volatile=True) as log:
+        log.checkpoint()
+        with pytest.raises(InvalidInput) as caught:
+            Anchorer(log.reader, scene.outbox, scene.contract, scene.log_id).anchor()
+    assert caught.value.code == "anchor.empty"
+
+
 def test_a_checkpoint_that_the_log_did_not_sign_is_refused(scene: Scene) -> None:
     with pytest.raises(InvalidInput) as caught:
         scene.anchorer().anchor(scene.log.checkpoint().replace(b"\n10\n", b"\n11\n"))
@@ -177,6 +185,20 @@ def test_a_node_that_is_gone_for_a_while_costs_only_time(scene: Scene) -> None:
             anchorer.anchor()
     scene.switch.is_gone = False
     assert anchorer.anchor() is not None
+    assert scene.anchored() == [10]
+
+
+@pytest.mark.parametrize("method", ["eth_sendRawTransaction", "eth_getTransactionReceipt", "eth_call"])
+def test_a_node_that_is_gone_in_the_middle_of_an_anchor_makes_no_second_one(scene: Scene, method: str) -> None:
+    anchorer = scene.anchorer(timeout_s=0.1)
+    scene.switch.goes_after = method
+    with pytest.raises(Unavailable):
+        anchorer.anchor()
+    assert all(record.state is AnchorState.INTENT for record in anchorer.records())  # nothing is said that is not known
+    scene.switch.is_gone = False
+    record = anchorer.anchor()
+    assert record is not None
+    assert (record.size, record.state) == (10, AnchorState.MINED)
     assert scene.anchored() == [10]
 
 
@@ -363,19 +385,6 @@ def test_an_anchor_record_survives_its_file(scene: Scene) -> None:
     assert AnchorRecord.from_bytes(record.to_bytes()) == record
     with pytest.raises(InvalidInput):
         AnchorRecord.from_bytes(record.to_file())
-
-
-# --- registration
-
-
-def test_a_log_is_registered_once_with_its_keys(chain: Chain) -> None:
-    first = open_log(chain.outbox, chain.contract, ORIGIN, PUBLIC, TICKET_SIGNER)
-    assert open_log(chain.outbox, chain.contract, ORIGIN, PUBLIC, TICKET_SIGNER) == first
-    with pytest.raises(VerificationFailed) as caught:
-        open_log(chain.outbox, chain.contract, ORIGIN, b"\x05" * 32, TICKET_SIGNER)
-    assert caught.value.code == "log.binding"
-    state = LogAnchor(chain.node, chain.contract).log_at(first)
-    assert (state.origin, state.vkey, state.ticket_signer) == (ORIGIN, PUBLIC, TICKET_SIGNER)
 
 
 def test_an_account_that_may_not_anchor_is_refused_by_the_contract(scene: Scene, tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.core import merkle
 from tallystick.core.commitment import Domain, commit
 from tallystick.core.record import Record, RecordKind
 from tallystick.inference.anchoring import Anchorer, open_log, rotate_key
 from tallystick.inference.bodies import Body
 from tallystick.inference.log import Log, export, log_prefix
+from tallystick.inference.log.journal import parse_head
 from tallystick.inference.verify import LogAudit, verify_log
 from tallystick.store.blobs import BlobStore
 from tests.inference.conftest import KEY, ORIGIN, TICKET_SIGNER, Chain
@@ -196,6 +198,17 @@ def test_an_entry_that_is_no_record_is_found(scene: Scene) -> None:
     assert [f.split(":")[:3] for f in failures(scene.audit())] == [["9 records", " entry 1000", " record.form"]]
 
 
+def test_a_log_of_other_things_is_audited_where_no_versions_are_asked_for(scene: Scene) -> None:
+    scene.log.append(b"something else").result()
+    scene.log.checkpoint()
+    scene.publish()
+    audit = verify_log(scene.chain.node, scene.chain.contract, scene.log_id, scene.blobs)
+    assert failures(audit) == []
+    (said,) = [check.detail for check in audit.report.checks if check.name == "9 records"]
+    assert said.startswith("1000 entries are records")
+    assert said.endswith("1 are something else")
+
+
 def test_an_answer_that_the_model_does_not_repeat_is_found(scene: Scene) -> None:
     found = failures(scene.audit(repeat=lambda record, body: b"answer 3"))
     assert len(found) == 100  # as many as an audit names
@@ -240,6 +253,46 @@ def test_the_key_in_charge_at_a_size_is_the_one_that_counts(scene: Scene) -> Non
     assert found[0].startswith("4 signature")
 
 
+def test_where_a_key_changes_hands_both_count_for_the_size_that_the_chain_holds(scene: Scene, folder: Path) -> None:
+    newer = Ed25519PrivateKey.from_private_bytes(b"\x0b" * 32)
+    rotate_key(scene.chain.outbox, scene.chain.contract, scene.log_id, newer.public_key().public_bytes_raw())
+    scene.log.close()
+    with Log.open(folder, key=newer) as scene.log:
+        scene.log.checkpoint()  # of the same thousand entries, by the new key
+        scene.publish()
+        assert failures(scene.audit()) == []
+        scene.log_records(1000, 1010)
+        anchorer = Anchorer(scene.log.reader, scene.chain.outbox, scene.chain.contract, scene.log_id)
+        anchorer.anchor(scene.log.checkpoint())
+        scene.publish()
+        assert failures(scene.audit()) == []
+    third = Ed25519PrivateKey.from_private_bytes(b"\x0c" * 32)
+    with Log.open(folder, key=third) as scene.log:
+        scene.log.checkpoint()  # by a key that was never in charge
+        scene.publish()
+        assert [failure.split(":")[0] for failure in failures(scene.audit())] == ["4 signature"]
+
+
+def test_anchors_that_the_owner_made_by_hand_leave_the_published_ones_true(scene: Scene) -> None:
+    """Each published anchor is numbered as the chain counts, whoever made those before it."""
+    contract = LogAnchor(scene.chain.node, scene.chain.contract)
+    scene.log_records(1000, 1010)
+    head = parse_head(scene.log.checkpoint())
+    proof = scene.log.reader.consistency(1000, 1010)
+    scene.chain.outbox.send_and_wait(contract.anchor(scene.log_id, 1010, head.root, proof), key="by hand")
+    for end in (1020, 1030):
+        scene.log_records(end - 10, end)
+        record = scene.anchorer.anchor(scene.log.checkpoint())
+        assert record is not None
+        assert record.number == (4 if end == 1020 else 5)
+    scene.publish()
+    audit = scene.audit()
+    assert failures(audit) == []
+    assert [check.name for check in audit.report.checks if check.name.startswith("8")] == [
+        f"8 anchor {number}" for number in (0, 1, 2, 4, 5)
+    ]
+
+
 def test_an_audit_of_a_log_that_is_not_there_fails(scene: Scene) -> None:
     audit = verify_log(scene.chain.node, scene.chain.contract, 99, scene.blobs)
     assert [failure.split(":")[:2] for failure in failures(audit)] == [["2 anchors", " logs"]]
@@ -248,8 +301,6 @@ def test_an_audit_of_a_log_that_is_not_there_fails(scene: Scene) -> None:
 
 
 def test_the_chain_itself_says_that_an_entry_is_in_the_log(scene: Scene) -> None:
-    from tallystick.chain.bindings.log_anchor import LogAnchor
-
     contract = LogAnchor(scene.chain.node, scene.chain.contract)
     leaf, path = scene.log.reader.leaf_hash(777), scene.log.reader.inclusion(777, 1000)
     assert contract.verify_inclusion(scene.log_id, 777, leaf, path)

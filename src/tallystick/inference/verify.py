@@ -3,12 +3,13 @@
  1  the contract at the address is LogAnchor
  2  the log is there, and its anchors follow one another up to the state the contract holds
  3  the published checkpoint can be read and is this log's
- 4  it is signed by the key that was in charge at its size
+ 4  it is signed by a key that was in charge at its size
  5  it covers everything that was anchored
  6  every bundle and tile leads to the checkpoint's root (each fault is a check of its own, naming file and entry)
  7  the entries lead to each anchored root at its size
  8  each published `anchors/<n>.json` tells what the chain tells, under a valid signature
- 9  every entry is a record of an allowed version, and time does not go back
+ 9  every entry is a record of an allowed version, and time does not go back; where the caller allows all, an entry may
+    be something else
 10  where bodies are published: they are what the entries commit to, and repeating them gives the same answers
 
 The caller decides which versions are allowed and how an answer is repeated, and vouches for the node: a node that lies
@@ -67,7 +68,7 @@ def verify_log(
 ) -> LogAudit:
     """Audit a log from chain and published files alone; every fault found is a failed check.
 
-    versions  digests of the model versions that may appear; None allows all
+    versions  digests of the model versions that may appear; None allows all, and entries that are no records
     repeat    how to repeat a prediction from its published body; None checks commitments only
     raises    Unavailable when node or store do not answer
     """
@@ -120,12 +121,12 @@ def _open_checkpoint(blobs: BlobStore, prefix: str, chain: OnChain) -> Iterator[
     if head.origin != origin:
         return
     try:
-        key = chain.key_for(head.size)
-        open_checkpoint(note, [key])
+        keys = chain.keys_for(head.size)
+        open_checkpoint(note, keys)
     except TallystickError as error:
         yield _failed("4 signature", error, file), None
         return
-    yield Check("4 signature", True, f"{file} is signed by {key}"), head
+    yield Check("4 signature", True, f"{file} is signed by {' or '.join(map(str, keys))}"), head
 
 
 def _check_files(found: LogAudit, chain: OnChain, reader: TileReader, records: RecordAudit) -> Iterator[Check]:
@@ -165,7 +166,7 @@ def _check_anchor_files(
             continue
         try:
             record = read_anchor_file(blobs.read_named(file, _ANCHOR_BYTES_MAX))
-            head = open_checkpoint(record.checkpoint, [chain.key_for(anchor.size)])
+            head = open_checkpoint(record.checkpoint, chain.keys_for(anchor.size))
         except TallystickError as error:
             yield _failed(f"8 anchor {number}", error, file)
             continue

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from tallystick.core.checks import Check
 from tallystick.core.errors import InvalidInput, TallystickError, Unavailable, VerificationFailed
 from tallystick.core.limits import LOG_FAULTS_MAX, TILE_WIDTH
-from tallystick.core.record import Record
+from tallystick.core.record import MAGIC, Record
 from tallystick.inference.bodies import Body
 from tallystick.inference.log.static import TileReader
 from tallystick.inference.log.tiles import BODIES_LEVEL, tile_at
@@ -31,6 +31,7 @@ class RecordAudit:
         self._wrong: list[Check] = []
         self.versions: Counter[bytes] = Counter()
         self.entries = 0
+        self.others = 0  # entries that are no records, where those are allowed
         self.first_ms = 0
         self.last_ms = 0
         self.bodies = 0
@@ -40,6 +41,10 @@ class RecordAudit:
         """Look at the entries of one bundle, and at their bodies where they are published; None is damaged."""
         records: list[Record | None] = []
         for index, entry in enumerate(entries, start):
+            if self._allowed is None and entry is not None and entry[: len(MAGIC)] != MAGIC:
+                records.append(None)
+                self.others += 1
+                continue
             try:
                 records.append(None if entry is None else self._record(entry))
             except TallystickError as error:
@@ -55,7 +60,8 @@ class RecordAudit:
         yield from self._wrong
         if not any(check.name == RECORDS for check in self._wrong):
             kinds = f"{len(self.versions)} versions" if self._allowed is None else "allowed versions"
-            yield Check(RECORDS, True, f"{self.entries} entries are records of {kinds}, in the order of time")
+            detail = f"{self.entries - self.others} entries are records of {kinds}, in the order of time"
+            yield Check(RECORDS, True, f"{detail}; {self.others} are something else" if self.others else detail)
         if self.bodies and not any(check.name == BODIES for check in self._wrong):
             detail = f"{self.bodies} bodies are what their entries commit to, {self.repeated} answers were repeated"
             yield Check(BODIES, True, detail)

@@ -5,6 +5,16 @@
 
 from tallystick.inference.anchoring.anchorer import Anchorer
 from tallystick.inference.anchoring.records import AnchorRecord, AnchorState, read_anchor_file, read_anchors
-from tallystick.inference.anchoring.registration import open_log, rotate_key
+from tallystick.inference.anchoring.registration import open_log, retire_log, rotate_key, rotate_ticket_signer
 
-__all__ = ["AnchorRecord", "AnchorState", "Anchorer", "open_log", "read_anchor_file", "read_anchors", "rotate_key"]
+__all__ = [
+    "AnchorRecord",
+    "AnchorState",
+    "Anchorer",
+    "open_log",
+    "read_anchor_file",
+    "read_anchors",
+    "retire_log",
+    "rotate_key",
+    "rotate_ticket_signer",
+]

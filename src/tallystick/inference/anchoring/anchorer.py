@@ -24,6 +24,7 @@ from tallystick.core import merkle
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable, VerificationFailed
 from tallystick.core.limits import LOG_BATCH_ENTRIES_MAX, OUTBOX_WAIT_S
+from tallystick.inference.anchoring.history import read_chain
 from tallystick.inference.anchoring.records import (
     IN_FLIGHT,
     STANDING,
@@ -95,7 +96,8 @@ class Anchorer:
         """Make a signed checkpoint, by default the latest, the log's anchored state; None if another account did.
 
         raises  Unavailable "anchor.unsettled", "outbox.waiting", "anchor.locked" and those of the node: call again;
-                Rejected with the contract's reason; InvalidInput "anchor.unsigned", "anchor.unjournaled";
+                Rejected with the contract's reason; InvalidInput "anchor.unsigned", "anchor.empty",
+                "anchor.unjournaled";
                 VerificationFailed "anchor.behind", "anchor.fork", "anchor.root" when log and chain contradict
         """
         with self._locked():
@@ -105,6 +107,8 @@ class Anchorer:
                 raise InvalidInput("anchor.unsigned", "the log has no checkpoint yet", hint="sign one first")
             self._check_journaled(note)
             head = parse_head(note)
+            if head.size == 0:
+                raise InvalidInput("anchor.empty", "an empty log cannot be anchored", hint="append an entry first")
             old_size, old_root = self._base()
             if head.size == old_size and head.root == old_root:
                 standing = [record for record in self.records() if record.state in STANDING]
@@ -209,10 +213,9 @@ class Anchorer:
         self._check_entries(old_size, head)
         records = self.records()
         attempt = len(records)
-        number = sum(record.state in STANDING for record in records)
         key = f"anchor {self._address} {self._log_id} {old_size}-{head.size} {attempt}"
         record = AnchorRecord(
-            number,
+            self._number(records, old_size),
             attempt,
             AnchorState.INTENT,
             key,
@@ -225,6 +228,14 @@ class Anchorer:
             note,
         )
         return record, self._contract.anchor(self._log_id, head.size, head.root, proof)
+
+    def _number(self, records: list[AnchorRecord], old_size: int) -> int:
+        """Return which anchor of the log the next one is: after our own last one, or, where others anchored too, after
+        all that the chain has."""
+        standing = [record for record in records if record.state in STANDING]
+        if standing and standing[-1].size == old_size:
+            return standing[-1].number + 1
+        return len(read_chain(self._node, self._address, self._log_id).anchors) if old_size else 0
 
     def _check_entries(self, old_size: int, head: Checkpoint) -> None:
         """Return if the entries since the last anchor, read from the write-ahead log, lead to the checkpoint's root."""

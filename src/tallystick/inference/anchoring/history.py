@@ -32,15 +32,21 @@ class OnChain:
     keys: tuple[LogKey, ...]
     anchors: tuple[AnchoredAt, ...]
 
-    def key_for(self, size: int) -> VerifierKey:
-        """Return the key that signs checkpoints of `size`: the one in charge while the anchored size came to it.
+    def keys_for(self, size: int) -> list[VerifierKey]:
+        """Return the keys whose signature counts on checkpoints of `size`: those in charge while the log came to it.
+
+        More than one where a key changed just there: the chain holds the root of that size, so none can lie about it.
 
         raises  VerificationFailed "log.key" when there was none
         """
-        for index, key in enumerate(self.keys):
-            if (index == 0 or key.since_size < size) and (key.until == 0 or size <= key.until_size):
-                return VerifierKey(self.state.origin, key.vkey)
-        raise VerificationFailed("log.key", "no key was in charge at this size", got=size)
+        found = [
+            VerifierKey(self.state.origin, key.vkey)
+            for key in self.keys
+            if key.since_size <= size and (key.until == 0 or size <= key.until_size)
+        ]
+        if not found:
+            raise VerificationFailed("log.key", "no key was in charge at this size", got=size)
+        return found
 
 
 def read_chain(node: Node, contract: str, log_id: int) -> OnChain:

@@ -57,7 +57,7 @@ STANDING = frozenset({AnchorState.MINED, AnchorState.FINAL})
 class AnchorRecord:
     """One anchor of one log.
 
-    number       counts the anchors that stand, from 0
+    number       which anchor of the log it is on chain, from 0
     attempt      counts what was tried, from 0; part of the idempotency key
     key          the outbox's idempotency key
     checkpoint   the signed note whose (size, root) is anchored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallystick.chain.bindings.log_anchor import LogAnchor, LogKeyRotated, LogOpened
+from tallystick.chain.bindings.log_anchor import LogAnchor, LogKeyRotated, LogOpened, TicketSignerSet
 from tallystick.chain.outbox import Outbox
 from tallystick.core.errors import Rejected, VerificationFailed
 from tallystick.core.ids import parse_address
@@ -60,3 +60,28 @@ def rotate_key(outbox: Outbox, contract: str, log_id: int, public_key: bytes) ->
     if len(events) != 1:
         raise Rejected("log.rotated", "the transaction rotated no key", got=len(events))
     return events[0].index
+
+
+def rotate_ticket_signer(outbox: Outbox, contract: str, log_id: int, signer: str) -> int:
+    """Let another account sign the log's tickets from here on; return the index of its term.
+
+    raises  Rejected "tickets: signer already used", "tickets: unchanged", "logs: not the owner", "logs: retired"
+    """
+    log_anchor = LogAnchor(outbox.node, contract)
+    index = log_anchor.log_at(log_id).signer_count
+    call = log_anchor.set_ticket_signer(log_id, signer)
+    receipt = outbox.send_and_wait(call, key=f"rotate ticket signer {contract} {log_id} {index}")
+    events = [TicketSignerSet.decode(log) for log in receipt.logs if log.topics[:1] == (TicketSignerSet.topic,)]
+    if len(events) != 1:
+        raise Rejected("log.rotated", "the transaction replaced no ticket signer", got=len(events))
+    return events[0].index
+
+
+def retire_log(outbox: Outbox, contract: str, log_id: int, successor: int = 0) -> None:
+    """End a log on chain for good: no anchor, no change, and no ticket dated later.
+
+    successor  id of the log that goes on in its place; 0 for none
+    raises     Rejected "logs: bad successor", "logs: not the owner", "logs: retired"
+    """
+    call = LogAnchor(outbox.node, contract).retire(log_id, successor)
+    outbox.send_and_wait(call, key=f"retire log {contract} {log_id} {successor}")
