@@ -12,6 +12,7 @@ from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.core.digest import sha256_hex
 from tallystick.core.documents import decimal
+from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import ENTRY_BYTES_MAX, NOTE_BYTES_MAX, TREE_SIZE_MAX
 from tallystick.core.note import VerifierKey
 from tallystick.core.receipt import TLOG_PROOF, Receipt
@@ -56,11 +57,8 @@ def list_(output: Output, tally: Tally) -> None:
 @in_workspace
 def append(output: Output, tally: Tally, files: tuple[Path, ...], name: str) -> None:
     """Append each of FILES as one entry, sign a checkpoint; `-` reads entries from standard input, one a line."""
-    entries = [entry for file in files for entry in _entries(file)]
-    with tally.inference.writer(name) as log:
-        indices = [pending.result() for pending in log.append_many(entries)]
-        log.checkpoint()
-    output.result({"log": name, "first": indices[0], "count": len(indices), "size": indices[-1] + 1})
+    indices = tally.inference.append([entry for file in files for entry in _entries(file)], name)
+    output.result({"log": name, "first": indices.start, "count": len(indices), "size": indices.stop})
 
 
 @command.command()
@@ -124,7 +122,7 @@ def export(output: Output, tally: Tally, name: str, bodies: bool, yes: bool) -> 
 @click.option("--verbose", "-v", is_flag=True, help="Show the checks that held, too.")
 @in_workspace
 def check(output: Output, tally: Tally, name: str, verbose: bool) -> int:
-    """Audit what is published of the log, from chain and blob store alone."""
+    """Audit what is published of the log, from chain and blob store alone; `fsck` looks at our own files."""
     found = tally.inference.verify(name)
     value = {"log": name, "origin": found.origin, "size": found.size, "anchored_size": found.anchored_size}
     output.report(found.report, value, verbose)
@@ -136,23 +134,65 @@ def check(output: Output, tally: Tally, name: str, verbose: bool) -> int:
 @log_option
 @in_workspace
 def rotate_key(output: Output, tally: Tally, key_name: str, name: str) -> None:
-    """Sign checkpoints with the signer KEY_NAME from here on; anchor one soon after."""
+    """Sign checkpoints with the signer KEY_NAME from here on; stop whoever writes first, and anchor soon after."""
     index = tally.inference.rotate_key(key_name, name)
     output.result({"log": name, "key_index": index, "vkey": str(tally.inference.verifier_key(name))})
+
+
+@command.command("rotate-tickets")
+@click.argument("key_name")
+@log_option
+@in_workspace
+def rotate_tickets(output: Output, tally: Tally, key_name: str, name: str) -> None:
+    """Sign tickets with the account KEY_NAME from here on; restart what serves, and never go back to a former one."""
+    index = tally.inference.rotate_ticket_signer(key_name, name)
+    output.result({"log": name, "term": index, "ticket_signer": tally.inference.state(name).ticket_signer})
+
+
+@command.command()
+@log_option
+@click.option("--successor", default="0", help="Id of the log that goes on in its place.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@in_workspace
+def retire(output: Output, tally: Tally, name: str, successor: str, yes: bool) -> None:
+    """End the log on chain for good: nothing of it is anchored any more. What it proved stays proved."""
+    next_id = decimal(successor, "successor")
+    output.confirm(f"End the log {name} for good?", yes)
+    tally.inference.retire(name, next_id)
+    output.result({"log": name, "retired": True, "successor": str(next_id)})
 
 
 @command.command()
 @log_option
 @in_workspace
 def stats(output: Output, tally: Tally, name: str) -> None:
-    """Show sizes: entries, last checkpoint, last anchor."""
+    """Show sizes: entries, files, last checkpoint, last anchor."""
     reader, state = tally.inference.reader(name), tally.inference.state(name)
-    value: dict[str, object] = {"log": name, "origin": reader.origin, "entries": reader.size}
-    value |= {"checkpoints": len(reader.checkpoints()), "anchored_size": state.size, "anchored_root": state.root.hex()}
-    output.result({**value, "anchored_at": state.anchored_at, "retired": state.retired})
+    value: dict[str, object] = {"log": name, **reader.stats(), "checkpoints": len(reader.checkpoints())}
+    value |= {"anchored_size": state.size, "anchored_root": state.root.hex(), "anchored_at": state.anchored_at}
+    output.result({**value, "retired": state.retired, "successor": str(state.successor)})
+
+
+@command.command()
+@log_option
+@click.option("--offline", is_flag=True, help="Do not ask the chain for the log's keys: signatures are not checked.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the checks that held, too.")
+@in_workspace
+def fsck(output: Output, tally: Tally, name: str, offline: bool, verbose: bool) -> int:
+    """Derive the whole log again from its write-ahead log and name every damaged file; may run beside the writer."""
+    report = tally.inference.fsck(name, is_offline=offline)
+    output.report(report, {"log": name, "ok": report.ok}, verbose)
+    return 0 if report.ok else EXIT_FAULTS_FOUND
 
 
 def _entries(file: Path) -> list[bytes]:
-    if str(file) == "-":
-        return [line.rstrip(b"\n") for line in sys.stdin.buffer]
-    return [read_bounded(file, ENTRY_BYTES_MAX)]
+    if str(file) != "-":
+        return [read_bounded(file, ENTRY_BYTES_MAX)]
+    lines = []
+    while line := sys.stdin.buffer.readline(ENTRY_BYTES_MAX + 2):
+        lines.append(line.removesuffix(b"\n"))
+        if len(lines[-1]) > ENTRY_BYTES_MAX:
+            raise InvalidInput(
+                "log.entry", f"line {len(lines)} is too long for an entry", expected=f"≤ {ENTRY_BYTES_MAX} bytes"
+            )
+    return lines

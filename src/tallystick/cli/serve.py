@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command("serve")
 @click.argument("model", type=MODEL)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="0 takes any free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes any free one.")
 @click.option("--public", is_flag=True, help="Listening beyond this machine is meant.")
 @click.option("--allow-host", "hosts", multiple=True, help="Another host name to answer for.")
 @click.option("--anchor-every", default=ANCHOR_INTERVAL_S, show_default=True, help="Seconds between anchors; 0: none.")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tallystick.chain.bindings.log_anchor import LogAnchor, LogState
+from tallystick.core.checks import Report
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import ENTRY_BYTES_MAX, LOG_BATCH_BYTES_MAX
 from tallystick.core.note import VerifierKey
 from tallystick.core.receipt import Receipt
 from tallystick.core.ticket import ticket_domain
 from tallystick.index import Projection
-from tallystick.inference.anchoring import Anchorer, open_log, rotate_key
+from tallystick.inference.anchoring import Anchorer, open_log, retire_log, rotate_key, rotate_ticket_signer
+from tallystick.inference.anchoring.history import read_chain
+from tallystick.inference.log.checking import fsck
 from tallystick.inference.log.exporting import Exported, export
 from tallystick.inference.log.reader import LogReader
 from tallystick.inference.log.writer import Log
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 LOG = "main"  # the log that commands mean when none is named
 LOG_KEY = "log"  # the Ed25519 key that signs checkpoints
 TICKET_KEY = "tickets"  # the secp256k1 key that signs batch promises; never an account that holds money
+
+_APPEND_ENTRIES = LOG_BATCH_BYTES_MAX // ENTRY_BYTES_MAX  # at a time: so many fit into a batch, however large they are
 
 
 def open_desk(tally: Tally) -> Logs:
@@ -126,23 +133,55 @@ class Logs:
         return VerifierKey(state.origin, state.vkey)
 
     def rotate_key(self, key_name: str, name: str = LOG) -> int:
-        """Let the signer `key_name` sign this log's checkpoints from here on; return the key's index on chain."""
-        public = self._tally.signer(key_name).public_key().public_bytes_raw()
-        return rotate_key(self._tally.outbox, self.address, self.log_id(name), public)
+        """Let the signer `key_name` sign this log's checkpoints from here on, the first at once; return the key's index
+        on chain.
+
+        raises  Unavailable "log.locked" while another process writes, since that would go on with the old key
+        """
+        key = self._tally.signer(key_name)
+        log_id = self.log_id(name)
+        with Log.open(self.folder(name), key=key) as log:
+            index = rotate_key(self._tally.outbox, self.address, log_id, key.public_key().public_bytes_raw())
+            log.checkpoint()
+        return index
+
+    def rotate_ticket_signer(self, key_name: str, name: str = LOG) -> int:
+        """Let the account `key_name` sign this log's tickets from here on; return the index of its term on chain."""
+        signer = self._tally.secret(key_name).address
+        return rotate_ticket_signer(self._tally.outbox, self.address, self.log_id(name), signer)
+
+    def retire(self, name: str = LOG, successor: int = 0) -> None:
+        """End the log on chain for good, naming the id of the log that goes on in its place, or none."""
+        retire_log(self._tally.outbox, self.address, self.log_id(name), successor)
 
     # --- write and read
 
     def writer(self, name: str = LOG) -> Log:
         """Open the log `name` for writing, signing with the key that the chain names; close it when done.
 
-        raises  Unavailable "log.locked" while another process writes
+        raises  InvalidInput "log.retired", "log.key"; Unavailable "log.locked" while another process writes
         """
-        self.reader(name)
-        wanted = self.state(name).vkey.hex()
-        for info in self._tally.workspace.keyring.list():
-            if info.kind == "ed25519" and info.public == wanted:
-                return Log.open(self.folder(name), key=self._tally.signer(info.name))
-        raise InvalidInput("log.key", "the key that signs this log is not in this workspace", expected=wanted)
+        state = self.state(name)
+        if state.retired:
+            hint = f"write to its successor, log {state.successor}" if state.successor else "open another log"
+            raise InvalidInput("log.retired", f"{state.origin} has ended on chain", hint=hint)
+        key = self._tally.signer(self._key_name(state.vkey.hex(), "checkpoints"))
+        return Log.open(self.folder(name), key=key)
+
+    def append(self, entries: Sequence[bytes], name: str = LOG) -> range:
+        """Append entries, sign a checkpoint, and return their indices.
+
+        raises  InvalidInput "log.nothing", "log.entry"; as `writer`; Unavailable "log.full" when there is no room for
+                all: those before stay in the log
+        """
+        if not entries:
+            raise InvalidInput("log.nothing", "there is no entry to append")
+        with self.writer(name) as log:
+            first = log.size
+            for start in range(0, len(entries), _APPEND_ENTRIES):
+                log.append_many(entries[start : start + _APPEND_ENTRIES])[-1].result()
+            log.checkpoint()
+            return range(first, log.size)
 
     def reader(self, name: str = LOG) -> LogReader:
         """Return a reader of the log `name`, which another process may be writing; closed with the workspace."""
@@ -168,6 +207,17 @@ class Logs:
         self.anchorer(name).publish(self._tally.blobs)
         return exported
 
+    def fsck(self, name: str = LOG, *, is_offline: bool = False) -> Report:
+        """Derive the log again from its own files, beside its writer or without; every fault is a failed check.
+
+        is_offline  do not ask the chain which keys may have signed its checkpoints: signatures are not looked at
+        """
+        folder = self.folder(name)
+        if is_offline:
+            return fsck(folder)
+        chain = read_chain(self._tally.node, self.address, self.log_id(name))
+        return fsck(folder, [VerifierKey(chain.state.origin, key.vkey) for key in chain.keys])
+
     def verify(self, name: str = LOG) -> LogAudit:
         """Audit what is published of the log `name`, from chain and blob store alone."""
         return verify_log(self._tally.node, self.address, self.log_id(name), self._tally.blobs)
@@ -175,14 +225,25 @@ class Logs:
     # --- serve
 
     def receipted(self, log: Log, served: Served, model: bytes, name: str = LOG) -> ReceiptedModel:
-        """Return the model that answers from the ONNX bytes `model` and records each answer in `log`."""
+        """Return the model that answers from the ONNX bytes `model` and records each answer in `log`.
+
+        raises  InvalidInput "log.key" when the key that the chain names for tickets is not here
+        """
         domain = ticket_domain(self._tally.node.chain_id, self.address)
-        office = TicketOffice(self._tally.secret(TICKET_KEY).reveal(), domain, self.log_id(name), _now_ms)
+        secret = self._tally.secret(self._key_name(self.state(name).ticket_signer, "tickets"))
+        office = TicketOffice(secret.reveal(), domain, self.log_id(name), _now_ms)
         return ReceiptedModel(Predictor(model), served, log, office)
 
     def node_id(self, name: str = LOG) -> bytes:
         """Return 16 bytes that name this deployment in records: this account serving into this log."""
         return sha256(f"{self._tally.account.address} {self.reader(name).origin}".encode())[:16]
+
+    def _key_name(self, public: str, what: str) -> str:
+        """Return what this workspace calls the key that the chain names; raises InvalidInput "log.key"."""
+        for info in self._tally.workspace.keyring.list():
+            if info.public == public:
+                return info.name
+        raise InvalidInput("log.key", f"the key that signs this log's {what} is not in this workspace", expected=public)
 
     def close(self) -> None:
         """Close what was opened to read."""
