@@ -328,6 +328,8 @@ def test_nested_and_flat_data_are_the_same_request() -> None:
         (request([1, 2, 3]).replace(b"3]]", b"1e999]]"), "predict.range"),
         (request([1, 2, 3], name="w"), "predict.input"),
         (request([1, 2, 3], parameters={"binary_data_size": 3}), "predict.parameters"),
+        (request([1, 2, 3], parameters={"binary_data": 0}), "predict.parameters"),
+        (request([1, 2, 3]).replace(b'"y"', b'"y","parameters":{"binary_data":true}'), "predict.parameters"),
         (request([1, 2, 3]).replace(b'"y"', b'"q"'), "predict.output"),
         (request([1, 2, 3]).replace(b'{"name": "y"}', b'{"name": "y"}, {"name": "y"}'), "predict.output"),
         (request([1, 2, 3]).replace(b'"r1"', b"17"), "document.type"),
@@ -339,6 +341,13 @@ def test_a_request_that_can_be_read_two_ways_or_none_is_refused(body: bytes, cod
     with pytest.raises(InvalidInput) as caught:
         read_request(body, [X], [Y])
     assert caught.value.code == code
+
+
+def test_an_output_asked_for_in_json_as_standard_clients_do_is_given() -> None:
+    plain = request([1, 2, 3])
+    spelled = plain.replace(b'"y"', b'"y","parameters":{"binary_data":false}')
+    assert spelled != plain
+    assert read_request(spelled, [X], [Y]).params_digest == read_request(plain, [X], [Y]).params_digest
 
 
 def test_parameters_change_the_digest_of_what_shaped_the_answer() -> None:

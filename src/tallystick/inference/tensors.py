@@ -67,8 +67,7 @@ def read_request(body: bytes, inputs: Sequence[Tensor], outputs: Sequence[Tensor
     for value in documents.listed(found["inputs"], "inputs", PREDICT_TENSORS_MAX):
         names = ("name", "shape", "datatype", "data")
         tensor = documents.members(value, "input", names, ("parameters",))
-        if tensor.get("parameters"):
-            raise InvalidInput("predict.parameters", "parameters of inputs have no meaning here")
+        _check_parameters(tensor.get("parameters"), "input")
         name = documents.text(tensor["name"], "input name", PREDICT_NAME_CHARS_MAX)
         if name not in known or name in arrays:
             raise InvalidInput(
@@ -208,14 +207,26 @@ def _read_outputs(value: object, outputs: Sequence[Tensor]) -> tuple[str, ...]:
     wanted = []
     for item in documents.listed(value, "outputs", PREDICT_TENSORS_MAX):
         found = documents.members(item, "output", ("name",), ("parameters",))
-        if found.get("parameters"):
-            raise InvalidInput("predict.parameters", "parameters of outputs have no meaning here")
+        _check_parameters(found.get("parameters"), "output")
         name = documents.text(found["name"], "output name", PREDICT_NAME_CHARS_MAX)
         if name not in known or name in wanted:
             expected = ", ".join(known)
             raise InvalidInput("predict.output", "unknown or repeated output", expected=expected, got=ascii(name)[:80])
         wanted.append(name)
     return tuple(wanted)
+
+
+def _check_parameters(parameters: object, what: str) -> None:
+    """Refuse parameters of a tensor, which have no meaning here; `"binary_data": false` only says what is so anyway."""
+    is_plain = (
+        isinstance(parameters, dict) and list(parameters) == ["binary_data"] and parameters["binary_data"] is False
+    )
+    if parameters and not is_plain:
+        raise InvalidInput(
+            "predict.parameters",
+            f"parameters of an {what} have no meaning here, and tensors are JSON",
+            expected='none, or {"binary_data":false}',
+        )
 
 
 def _params_digest(parameters: object, outputs: tuple[str, ...]) -> bytes:
