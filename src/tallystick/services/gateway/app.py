@@ -41,6 +41,7 @@ EXTENSION: Final = "tallystick_receipt"
 _RETRY = b"retry-after: %d\r\n" % RETRY_AFTER_S
 _NO_STORE = b"cache-control: no-store\r\n"
 _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
+_OF_BROWSERS = frozenset({b"origin", b"sec-fetch-site"})
 _MEAN_WEIGHT = 0.1  # of the newest prediction in the running mean of their time
 
 _log = logging.getLogger(__name__)
@@ -291,11 +292,13 @@ def _check_infer(request: Request) -> Response | None:
     if request.method != "POST":
         return _refusal(405, "inference is asked for with POST", b"allow: POST\r\n")
     headers = request.headers
+    if b"content-encoding" in headers or b"inference-header-content-length" in headers:
+        return _refusal(415, "neither compressed bodies nor binary tensors are supported")
+    if b"content-type" not in headers and not headers.keys() & _OF_BROWSERS:
+        return None  # Triton's client names no type; a page elsewhere may not either, but its browser says that it asks
     kind, _, parameters = headers.get(b"content-type", b"").lower().partition(b";")
     if kind.strip() != JSON or parameters.strip() not in (b"", b"charset=utf-8", b'charset="utf-8"'):
         return _refusal(415, "a request is application/json in UTF-8")
-    if b"content-encoding" in headers or b"inference-header-content-length" in headers:
-        return _refusal(415, "neither compressed nor binary tensors are supported")
     return None
 
 
