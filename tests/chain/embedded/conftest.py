@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tests.chain.embedded.damage_kit import History
 from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A chain to be damaged: take copies of its file."""
+    return History(tmp_path_factory.mktemp("history"))
 
 
 @pytest.fixture

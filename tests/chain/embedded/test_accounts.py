@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from tallystick.chain.embedded.accounts import Accounts, Source
 from tallystick.chain.embedded.trie import BLANK_ROOT, Node
+
+LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 
 ADDRESSES = [bytes([n]) * 20 for n in (1, 2, 3)]
 SLOTS = [0, 1, 2**256 - 1]
@@ -88,7 +91,7 @@ def answers(state: Any) -> list[Any]:
 
 
 @given(st.lists(block, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3_000 if LONG else 60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_two_account_databases_agree_after_every_call_and_block(blocks: list[Any]) -> None:
     ours, db = Ours(), AtomicDB()
     mine, peer = ours.open(BLANK_ROOT), AccountDB(db, BLANK_ROOT_HASH)

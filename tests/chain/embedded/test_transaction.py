@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from tallystick.chain.embedded.fault import RpcFault
 from tallystick.chain.embedded.transaction import Transaction, decode_transaction, recover
 from tallystick.core.digest import keccak
 from tests.chain.embedded.ledger_kit import Hand
+
+LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 CHAIN = 1337
@@ -58,7 +61,7 @@ def _signed(**fields: Any) -> bytes:
 
 
 @given(plain, fees)
-@settings(deadline=None)
+@settings(max_examples=2_000 if LONG else 60, deadline=None)
 def test_what_was_signed_is_read_back_as_py_evm_reads_it(fields: dict[str, Any], fee: dict[str, Any]) -> None:
     raw = HAND.sign(**fields, **fee)
     tx = decode_transaction(raw, CHAIN)
@@ -82,14 +85,14 @@ def test_an_authorization_list_is_read_back() -> None:
 @given(
     st.one_of(st.binary(max_size=200), st.integers(1, 4).flatmap(lambda kind: st.binary().map(bytes([kind]).__add__)))
 )
-@settings(max_examples=300)
+@settings(max_examples=5_000 if LONG else 200, deadline=None)
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(RpcFault):
         decode_transaction(raw, CHAIN)
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5_000 if LONG else 100, deadline=None)
 def test_no_other_bytes_are_taken_for_a_transaction_of_the_same_sender(data: st.DataObject) -> None:
     raw = bytearray(_signed(data=b"hello", accessList=[{"address": "0x" + "22" * 20, "storageKeys": []}]))
     position = data.draw(st.integers(0, len(raw) - 1))

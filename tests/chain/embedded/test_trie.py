@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,8 @@ from trie.exceptions import BadTrieProof
 from tallystick.chain.embedded.trie import BLANK_ROOT, Node, decode, lookup, prove, update
 from tallystick.core.digest import keccak
 from tallystick.core.errors import VerificationFailed
+
+LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 
 # few keys that share long prefixes, so that branches, extensions and leaves form, split and merge
 near = st.tuples(st.sampled_from([0x11, 0x12, 0x21]), st.sampled_from([0, 1, 0x10, 0xFF]), st.integers(0, 3)).map(bytes)
@@ -42,7 +45,7 @@ def batches(keys: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[dict[bytes
 
 
 @given(st.one_of(batches(near), batches(far)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2_000 if LONG else 60, deadline=None)
 def test_roots_and_values_are_those_of_another_implementation(changes: list[dict[bytes, bytes]]) -> None:
     store, peer, root = Store(), HexaryTrie({}), BLANK_ROOT
     seen: set[bytes] = set()
@@ -60,7 +63,7 @@ def test_roots_and_values_are_those_of_another_implementation(changes: list[dict
 
 
 @given(batches(far))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=1_000 if LONG else 30, deadline=None)
 def test_stored_nodes_hash_to_their_keys_and_decode_to_themselves(changes: list[dict[bytes, bytes]]) -> None:
     store, root = Store(), BLANK_ROOT
     for batch in changes:
@@ -71,7 +74,7 @@ def test_stored_nodes_hash_to_their_keys_and_decode_to_themselves(changes: list[
 
 
 @given(batches(near), near)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2_000 if LONG else 60, deadline=None)
 def test_a_proof_convinces_another_implementation(changes: list[dict[bytes, bytes]], key: bytes) -> None:
     store, root = Store(), BLANK_ROOT
     for batch in changes:
@@ -93,6 +96,7 @@ def test_a_proof_that_lacks_its_last_node_does_not_convince() -> None:
 
 
 @given(batches(near))
+@settings(max_examples=1_000 if LONG else 30, deadline=None)
 def test_the_order_of_changes_cannot_change_the_root(changes: list[dict[bytes, bytes]]) -> None:
     merged: dict[bytes, bytes] = {}
     store, one_by_one = Store(), BLANK_ROOT

@@ -61,11 +61,14 @@ class ChainFile:
         self._close = weakref.finalize(self, _close, self._reader, self._writer)
 
     def _check_format(self) -> None:
-        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", FORMAT)):
-            got = self._reader.execute(f"PRAGMA {pragma}").fetchone()[0]
+        for what, expected, got in formats(self._reader):
             if got != expected:
                 raise VerificationFailed(
-                    "chain.file", f"{self.path} is not a chain file of this format", expected=expected, got=got
+                    "chain.file",
+                    f"{self.path} is not a chain file of this format: wrong {what}",
+                    expected=expected,
+                    got=got,
+                    hint="it may be damaged, or another program's",
                 )
 
     def close(self) -> None:
@@ -78,9 +81,9 @@ class ChainFile:
     def meta(self, key: str) -> bytes:
         """Return the value that the creator stored under `key`."""
         row = self._one("SELECT value FROM meta WHERE key = ?", key)
-        if row is None:
+        if row is None or not isinstance(row[0], bytes):
             raise VerificationFailed("chain.meta", f"chain file has no {key}", got=str(self.path))
-        return bytes(row[0])
+        return row[0]
 
     def node(self, digest: bytes) -> Node:
         """Return the trie node with this hash, decoded.
@@ -146,8 +149,7 @@ class ChainFile:
             )
         }
         if number not in rows:
-            newest = self._one("SELECT max(number) FROM block")
-            if newest is not None and newest[0] is not None and number <= newest[0]:
+            if number <= int.from_bytes(self.meta("head")[:8], "big"):
                 raise VerificationFailed("chain.header", f"block {number} is missing")
             return None
         digest, header = check_header(number, *rows[number])
@@ -166,9 +168,17 @@ class ChainFile:
         return None if row is None else int(row[0])
 
     def place_of(self, tx_hash: bytes) -> tuple[int, int] | None:
-        """Return (block, position) where the index says this transaction is; the caller checks what stands there."""
+        """Return (block, position) where the index says this transaction is; the caller checks what stands there.
+
+        raises  VerificationFailed "chain.tx_index" when it says nothing sensible
+        """
         row = self._one("SELECT block, position FROM tx WHERE hash = ?", tx_hash)
-        return None if row is None else (int(row[0]), int(row[1]))
+        if row is None:
+            return None
+        block, position = row
+        if not isinstance(block, int) or not isinstance(position, int) or position < 0:
+            raise VerificationFailed("chain.tx_index", "transaction index is wrong", expected=tx_hash.hex(), got=row)
+        return block, position
 
     def transaction_count(self) -> int:
         """Return how many transactions the index lists."""
@@ -225,6 +235,22 @@ def _close(*connections: sqlite3.Connection | None) -> None:
     for connection in connections:
         if connection is not None:
             connection.close()
+
+
+def formats(db: sqlite3.Connection) -> list[tuple[str, object, object]]:
+    """Return (what, expected, got) of everything that says how the file is to be read.
+
+    The schema is part of it: SQLite obeys what its text says, so one flipped bit there gives other types and tables.
+    """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    rows = db.execute("SELECT CAST(sql AS BLOB) FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    schema = b";\n".join(row[0] for row in rows) + b";"
+    return [
+        ("application_id", APPLICATION_ID, application),
+        ("user_version", FORMAT, version),
+        ("schema", _SCHEMA.strip().encode(), schema),
+    ]
 
 
 def create_file(path: Path, meta: dict[str, bytes], nodes: Iterable[tuple[bytes, bytes]], genesis: Header) -> None:

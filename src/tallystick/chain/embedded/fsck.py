@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.chain.embedded.codec import encode, integer
-from tallystick.chain.embedded.file import APPLICATION_ID, FORMAT, check_header
+from tallystick.chain.embedded.file import check_header, formats
 from tallystick.chain.embedded.genesis import Genesis
 from tallystick.chain.embedded.header import Header, next_base_fee
 from tallystick.chain.embedded.replay import Replay, Replayed
@@ -103,7 +103,8 @@ class _Check:
         self._progress = progress or _silent
 
     def run(self) -> None:
-        self._check_file()
+        if not self._check_file():
+            return  # what the rows mean is not known
         with self._noting(2, "genesis"):
             genesis = self._check_genesis()
             self._check_blocks(genesis)
@@ -112,18 +113,21 @@ class _Check:
 
     # ---- 1, 2
 
-    def _check_file(self) -> None:
-        for pragma, expected in (("application_id", APPLICATION_ID), ("user_version", FORMAT)):
-            got = self._db.execute(f"PRAGMA {pragma}").fetchone()[0]
+    def _check_file(self) -> bool:
+        """Check what SQLite can; whether the file can be read as a chain."""
+        good = True
+        for what, expected, got in formats(self._db):
             if got != expected:
-                self._report.add(Finding(1, "fsck.format", "file", f"wrong {pragma}", str(expected), str(got)))
-        for (line,) in self._db.execute("PRAGMA integrity_check(100)").fetchall():
-            if line != "ok":
-                self._report.add(Finding(1, "fsck.sqlite", "file", str(line)[:200]))
+                self._report.add(Finding(1, "fsck.format", "file", f"wrong {what}", _short(expected), _short(got)))
+                good = False
+        for (line,) in self._rows("PRAGMA integrity_check(100)"):
+            if line != b"ok":
+                self._report.add(Finding(1, "fsck.sqlite", "file", line.decode(errors="replace")[:200]))
+        return good
 
     def _check_genesis(self) -> Genesis:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
-        if row is None:
+        if row is None or not isinstance(row[0], bytes):
             raise VerificationFailed("chain.genesis", "genesis parameters are missing")
         return Genesis.from_bytes(row[0])
 
@@ -167,7 +171,7 @@ class _Check:
     def _check_head(self, last: tuple[bytes, Header] | None) -> None:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'head'").fetchone()
         expected = None if last is None else last[1].number.to_bytes(8, "big") + last[0]
-        if row is None or row[0] != expected:
+        if row is None or not isinstance(row[0], bytes) or row[0] != expected:
             _differ(3, self._report, "file", "record of the newest block", expected, None if row is None else row[0])
 
     def _check_first(self, genesis: Genesis, header: Header, replay: Replay | None) -> bool:
@@ -266,11 +270,12 @@ class _Check:
                 _differ(7, self._report, "index", "number of entries", self._report.transactions, entries)
             return
         for tx_hash, number, position in self._rows("SELECT hash, block, position FROM tx"):
-            with self._noting(7, f"transaction {bytes(tx_hash).hex()}"):
-                row = self._db.execute("SELECT header FROM block WHERE number = ?", (number,)).fetchone()
-                root = None if row is None else Header.decode(row[0]).transaction_root
-                raw = b"" if root is None else lookup(self._node, root, encode(integer(position)))
-                if keccak(raw) != tx_hash:
+            with self._noting(7, f"transaction {_short(tx_hash)}"):
+                row = self._db.execute("SELECT hash, header FROM block WHERE number = ?", (number,)).fetchone()
+                if row is None or not isinstance(position, int) or position < 0:
+                    raise VerificationFailed("fsck.index", "index points nowhere", got=_short((number, position)))
+                root = check_header(number, *row)[1].transaction_root
+                if keccak(lookup(self._node, root, encode(integer(position)))) != tx_hash:
                     raise VerificationFailed("fsck.index", "index points at something else", got=f"block {number}")
 
     def _check_values(self) -> None:
@@ -289,7 +294,7 @@ class _Check:
         """Yield rows until SQLite finds damage, which becomes a finding."""
         try:
             yield from self._db.execute(sql)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._report.add(Finding(1, "fsck.sqlite", "file", f"reading stopped: {error}"[:200]))
 
     def _list(self, root: bytes) -> list[bytes]:
@@ -300,7 +305,7 @@ class _Check:
 
     def _node(self, digest: bytes) -> Node:
         row = self._db.execute("SELECT value FROM node WHERE hash = ?", (digest,)).fetchone()
-        if row is None:
+        if row is None or not isinstance(row[0], bytes):
             raise VerificationFailed("chain.node", "a stored value is missing", expected=digest.hex())
         if keccak(row[0]) != digest:
             raise VerificationFailed(
@@ -315,7 +320,7 @@ class _Check:
             yield
         except TallystickError as error:
             self._report.add(_finding(check, where, error))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._report.add(Finding(1, "fsck.sqlite", where, f"could not be read: {error}"[:200]))
 
 

@@ -43,6 +43,9 @@ def _open(path: Path, mode: str, first: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    db.text_factory = (
+        bytearray  # nothing stored is text unless a flipped bit made it so; then it must not pass as bytes
+    )
     try:
         db.execute(first).fetchall()
         db.execute("PRAGMA synchronous = FULL")
@@ -62,12 +65,14 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _translate(path, error) from error
 
 
-def _translate(path: Path, error: sqlite3.Error) -> TallystickError:
+def _translate(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> TallystickError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if isinstance(error, UnicodeDecodeError):
+        code = sqlite3.SQLITE_CORRUPT  # SQLite complains, and quotes what it complains about
     text = f"{path}: {error}"
     if code in _BUSY:
         return Unavailable("chain.locked", "another process holds the chain file", got=text, hint="try again")
