@@ -108,10 +108,10 @@ def test_a_changed_row_is_named(tmp_path: Path, column: str, value: str) -> None
         box.history()
 
 
-@pytest.mark.parametrize("column", ["hash", "raw", "nonce", "gas"])
+@pytest.mark.parametrize("column", ["hash", "raw", "nonce", "gas", "is_cancel"])
 def test_a_changed_attempt_is_named(tmp_path: Path, column: str) -> None:
     world = World(tmp_path)
-    value = f"{column} + 1" if column in ("nonce", "gas") else f"CAST(x'00' || {column} AS BLOB)"
+    value = f"{column} + 1" if column in ("nonce", "gas", "is_cancel") else f"CAST(x'00' || {column} AS BLOB)"
     change(world.path, f"UPDATE attempts SET {column} = {value} WHERE row_id = 3")
     with pytest.raises(VerificationFailed, match="row 3"), world.open() as box:
         box.work()

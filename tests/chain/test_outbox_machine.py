@@ -1,7 +1,8 @@
 """The outbox under everything at once: crashes, forks, drops, floods of fees, a stranger with the same key.
 
 In words: each idempotency key is executed on the canonical chain at most once, and, once the node is back and honest,
-exactly once; and what was reported final does not disappear short of a reorganisation below finality.
+exactly once unless it was cancelled; and what was reported final does not disappear short of a reorganisation below
+finality.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from tallystick.chain.fees import FeeBudget, Fees
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.chain.outbox_policy import OutboxPolicy, Patience
-from tallystick.chain.outbox_rows import FAILED, FINAL, STATES, Row
+from tallystick.chain.outbox_rows import CANCELLED, FAILED, FINAL, STATES, Row
 from tallystick.chain.outbox_store import OutboxStore
-from tallystick.core.errors import Unavailable
+from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tests.chain.fake_chain import ETHER, ONCE, REFUSE, FakeChain
 from tests.chain.fake_clock import FakeClock
 
@@ -40,6 +41,10 @@ NAMES = st.sampled_from("abcdefgh")
 WHICH = st.integers(0, 1)
 
 
+# asked too late, or of a row that a crash left unrecorded, or beyond the budget
+REFUSALS = {"outbox.too_late", "outbox.no_row", "outbox.cancel_budget"}
+
+
 class Crash(BaseException):
     """The process is gone: nothing after this point runs."""
 
@@ -52,6 +57,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.clock = FakeClock()
         self.asked: dict[str, Call] = {}
+        self.cancelled: set[str] = set()
         self.final: set[bytes] = set()
         self.points_left: int | None = None
         self.stranger = 0
@@ -78,6 +84,9 @@ class OutboxMachine(RuleBasedStateMachine):
             getattr(self.boxes[which], act)(*arguments, **named)
         except Unavailable:
             pass
+        except (InvalidInput, Rejected) as error:
+            if error.code not in REFUSALS:
+                raise
         except Crash:
             self.boxes[which].close()
             self.boxes[which] = self.open_box()
@@ -97,6 +106,12 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def ask_what_is_refused(self, which: int) -> None:
         self.ask(which, "refused", Call(REFUSE, b"1", 0))
+
+    @rule(which=WHICH, name=NAMES)
+    def take_back(self, which: int, name: str) -> None:
+        if f"plain {name}" in self.asked:
+            self.cancelled.add(f"plain {name}")
+            self.guarded(which, "cancel", f"plain {name}")
 
     @rule(which=WHICH)
     def work(self, which: int) -> None:
@@ -189,7 +204,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def executions(self) -> Counter[str]:
         """Count, by key, the transactions of ours in the canonical chain, told apart by what the file signed."""
-        owner = {attempt.hash: row.key for row in self.rows() for attempt in row.attempts}
+        signed = ((attempt, row.key) for row in self.rows() for attempt in row.attempts)
+        owner = {attempt.hash: key for attempt, key in signed if not attempt.is_cancel}
         return Counter(owner[sent.hash] for sent, _ in self.chain.executed() if sent.hash in owner)
 
     def teardown(self) -> None:
@@ -217,7 +233,9 @@ class OutboxMachine(RuleBasedStateMachine):
         counts = self.executions()
         for key in self.asked:
             row = self.boxes[1].row(key)
-            if key.startswith("plain"):
+            if key in self.cancelled and row.error_code == CANCELLED:
+                assert (row.state, counts[key]) == (FAILED, 0)
+            elif key.startswith("plain"):
                 assert (row.state, counts[key]) == (FINAL, 1)
             else:
                 assert row.state in (FINAL, FAILED)

@@ -18,7 +18,7 @@ from tallystick.chain.http_provider import HttpProvider
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.chain.outbox_policy import OutboxPolicy, Patience
-from tallystick.core.errors import Unavailable
+from tallystick.core.errors import Rejected, Unavailable
 from tests.chain.fake_clock import FakeClock
 
 SECRET = bytes.fromhex(KEYS[0][2:])
@@ -61,6 +61,26 @@ def test_a_transaction_stuck_below_the_base_fee_is_offered_more_and_mined(manual
         assert receipt.transaction_hash == second.hash
         assert (first.nonce, second.nonce) == (0, 0)
         assert box.node.balance(receiver(1)) == 7
+
+
+def test_a_stuck_transaction_is_replaced_by_one_that_moves_nothing(manual: Anvil, tmp_path: Path) -> None:
+    box, clock = open_box(manual.url, tmp_path)
+    with box:
+        row = box.send(Call(receiver(7), b"", 7), key="pay")
+        behind = box.send(Call(receiver(7), b"", 8), key="behind")  # which anvil drops with the block it cannot pay for
+        manual.rpc("anvil_setNextBlockBaseFeePerGas", hex(90 * 10**9))
+        manual.rpc("anvil_mine", "0x1")
+        assert box.cancel("pay").is_being_cancelled
+        manual.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+        clock.turn(21)
+        box.work()
+        manual.rpc("anvil_mine", "0x1")
+        with pytest.raises(Rejected) as cancelled:
+            box.wait(row, 0.0)
+        assert cancelled.value.code == "outbox.cancelled"
+        assert box.wait(behind, 0.0).succeeded
+        assert box.node.balance(receiver(7)) == 8
+        assert box.node.nonce(ACCOUNT.address) == 2
 
 
 def test_a_transaction_the_node_dropped_is_handed_over_again(manual: Anvil, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from typing import Literal
 from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
+from tallystick.chain.fees import FeeBudget
 from tallystick.chain.node import Node
 from tallystick.chain.outbox_policy import Clock, OutboxPolicy, SystemClock
-from tallystick.chain.outbox_rows import DRAFTED, IN_FLIGHT, MINED, STATES, Change, Row
-from tallystick.chain.outbox_signing import OWN_KEYS
+from tallystick.chain.outbox_rows import CANCELLED, DRAFTED, IN_FLIGHT, MINED, STATES, Change, Row
+from tallystick.chain.outbox_signing import OWN_KEYS, is_filler
 from tallystick.chain.outbox_store import OutboxStore
 from tallystick.chain.outbox_worker import OutboxWorker
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
@@ -111,7 +112,7 @@ class Outbox:
                 raise _still_waiting(found, until, trouble)
             self.clock.pause(min(pause_s, left_s))
             pause_s = min(2 * pause_s, OUTBOX_POLL_S_MAX)
-        if found.receipt is None or not found.receipt.succeeded:
+        if found.receipt is None or not found.receipt.succeeded or found.error_code == CANCELLED:
             raise Rejected(found.error_code or "chain.reverted", found.error_message or "the transaction reverted")
         return found.receipt
 
@@ -126,6 +127,35 @@ class Outbox:
     ) -> TxReceipt:
         """Send a call and return its receipt; raises as `send` and `wait`."""
         return self.wait(self.send(call, key=key, gas=gas), timeout_s, until=until)
+
+    def cancel(self, key: str, *, budget: FeeBudget | None = None) -> Row:
+        """Take back what was asked for under `key`, unless it is in the chain already; return its row.
+
+        A call that is not signed yet fails at once. Of one that may have left, the nonce is offered for a transfer of
+        nothing to ourselves: the chain mines one of the two, and until then the row says `is_being_cancelled`. `wait`
+        then raises Rejected "outbox.cancelled", or returns the call's receipt if that was faster. Once it is over, the
+        key may be asked for again.
+
+        budget  the most that the transfer may cost per gas, None takes the policy's; a call is often stuck because its
+                own budget is spent. Asking again with a larger one offers more
+        raises  InvalidInput "outbox.no_row", "outbox.other_account", "outbox.key" for a row of the outbox's own;
+                Rejected "outbox.too_late", "outbox.cancel_budget", "chain.insufficient_funds"; Unavailable, and nothing
+                is changed
+        """
+        row = self.row(key)
+        if row.sender != self.account.address:
+            raise InvalidInput(
+                "outbox.other_account",
+                "another account asked for this",
+                expected=self.account.address,
+                got=row.sender,
+                hint="cancel it with the account that signs it",
+            )
+        if is_filler(row):
+            raise InvalidInput("outbox.key", "this row moves nothing; there is nothing to cancel", got=key)
+        self._worker.cancel(row.id, budget, lock_wait_s=OUTBOX_LOCK_WAIT_S)
+        self._work(OUTBOX_LOCK_WAIT_S, is_thorough=False)
+        return self._store.row(row.id)
 
     def work(self) -> None:
         """Do what is due now to every row of this account: send, repeat, offer more, confirm.

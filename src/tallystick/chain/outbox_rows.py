@@ -35,10 +35,17 @@ STATES = (DRAFTED, SIGNED, SENT, MINED, FINAL, REPLACED, FAILED)
 UNMINED = (SIGNED, SENT, REPLACED)  # with a nonce, and not in the chain
 IN_FLIGHT = (*UNMINED, MINED)
 
+CANCELLED = "outbox.cancelled"  # the error code of a row whose call its owner took back
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """One signed transaction for a row. `sent_s` is when it last left, `answer` what the node last objected to it."""
+    """One signed transaction for a row.
+
+    is_cancel  it is not the row's call, but a transfer of nothing in its place
+    sent_s     when it last left
+    answer     what the node last objected to it
+    """
 
     number: int
     nonce: int
@@ -46,6 +53,7 @@ class Attempt:
     raw: bytes
     gas: int
     fees: Fees
+    is_cancel: bool
     signed_s: float
     sent_s: float | None
     answer: str | None
@@ -56,7 +64,8 @@ class Row:
     """One call under its idempotency key, and how far it has come.
 
     nonce      None until it is signed, and again after another transaction took the nonce for good
-    attempts   every transaction ever signed for it, oldest first; those of the present nonce differ only in fees
+    attempts   every transaction ever signed for it, oldest first; those of the present nonce differ only in fees, and
+               once it is being cancelled the newest carry nothing
     receipt    of the attempt that is in the chain, while state is mined or final, or failed on chain
     """
 
@@ -86,6 +95,11 @@ class Row:
         mine = [attempt for attempt in self.attempts if attempt.nonce == self.nonce]
         return mine[-1] if mine else None
 
+    @property
+    def is_being_cancelled(self) -> bool:
+        """Whether its newest transaction is the one that cancels it; an older one may still be mined instead."""
+        return self.current is not None and self.current.is_cancel
+
 
 @dataclass(frozen=True)
 class Change:
@@ -103,9 +117,12 @@ def digest_of(chain_id: int, sender: str, key: str, call: Call) -> bytes:
     return sha256(head + b"\n" + call.data)
 
 
-def seal_of(row_id: int, number: int, nonce: int, transaction_hash: bytes, gas: int, fees: Fees) -> bytes:
+def seal_of(
+    row_id: int, number: int, nonce: int, transaction_hash: bytes, gas: int, fees: Fees, is_cancel: bool
+) -> bytes:
     """Return 32 bytes over what an attempt says beside its bytes, which the transaction hash covers."""
-    return sha256(orjson.dumps([row_id, number, nonce, transaction_hash.hex(), gas, str(fees.cap), str(fees.tip)]))
+    prices = [str(fees.cap), str(fees.tip)]
+    return sha256(orjson.dumps([row_id, number, nonce, transaction_hash.hex(), gas, *prices, is_cancel]))
 
 
 def write_receipt(receipt: TxReceipt | None) -> bytes | None:
@@ -134,12 +151,13 @@ def read_attempt(record: sqlite3.Row) -> Attempt:
             raw=record["raw"],
             gas=record["gas"],
             fees=Fees(int(record["cap"]), int(record["tip"]), bool(record["is_legacy"])),
+            is_cancel=bool(record["is_cancel"]),
             signed_s=record["signed_s"],
             sent_s=record["sent_s"],
             answer=record["answer"],
         )
-        seal = seal_of(record["row_id"], attempt.number, attempt.nonce, attempt.hash, attempt.gas, attempt.fees)
-        _check_equal(seal, record["seal"])
+        numbers = (attempt.number, attempt.nonce, attempt.hash, attempt.gas, attempt.fees, attempt.is_cancel)
+        _check_equal(seal_of(record["row_id"], *numbers), record["seal"])
         _check_equal(keccak(attempt.raw), attempt.hash)
     return attempt
 

@@ -7,21 +7,21 @@ ever taken without bytes, nor twice. `outbox_worker.py` hands over what is recor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallystick.chain.accounts import Account, SignedTransaction, TransactionFields
 from tallystick.chain.calls import Call
-from tallystick.chain.fees import Fees, bumped_fees, first_fees
+from tallystick.chain.fees import FeeBudget, Fees, bumped_fees, first_fees
 from tallystick.chain.node import Node
 from tallystick.chain.outbox_policy import Clock, OutboxPolicy
-from tallystick.chain.outbox_rows import DRAFTED, FAILED, IN_FLIGHT, UNMINED, Row
+from tallystick.chain.outbox_rows import DRAFTED, FAILED, IN_FLIGHT, UNMINED, Attempt, Row
 from tallystick.chain.outbox_store import OutboxStore
 from tallystick.core.errors import Broken, InvalidInput, Rejected, TallystickError, Unavailable
 from tallystick.core.limits import GAS_MARGIN_PERCENT, OUTBOX_IN_FLIGHT_MAX
 
 OWN_KEYS = "outbox: "  # how the keys of the outbox's own rows begin; nobody else's may
 
-_FILL_GAS = 100_000  # a plain transfer takes 21,000; rollups add the cost of their data
+_NOTHING_GAS = 100_000  # of a transfer of nothing: a plain one takes 21,000; rollups add the cost of their data
 
 
 @dataclass(frozen=True)
@@ -86,25 +86,45 @@ class OutboxSigner:
         with self._store.together():
             for row, gas, fees in ready:
                 nonce = self._store.take_nonce(chain_id, sender, floor)
-                transaction = self._sign(row, nonce, gas, fees)
+                transaction = self._sign(row.call, nonce, gas, fees)
                 signed.append(self._store.sign(row, nonce, transaction, gas, fees, "simulated and signed", now_s))
                 self._faults("sign.within")
         self._faults("sign.after")
         return signed
 
     def bump(self, row: Row, market: Market) -> Row | None:
-        """Record a better offer for the row, same call and same nonce; None when the budget allows none."""
-        last = row.current
-        if last is None:
-            raise Broken("outbox.no_attempt", f"row {row.id} was to be bumped without an attempt")
+        """Record a better offer for what the row last sent, with the same nonce; None when the budget allows none."""
+        last = _newest(row)
         fees = bumped_fees(last.fees, market.base_fee, market.tip, self._policy.budget)
         if fees is None:
             return None
-        with self._store.together():
-            transaction = self._sign(row, last.nonce, last.gas, fees)
-            bumped = self._store.sign(row, last.nonce, transaction, last.gas, fees, "offered more", self._clock.now_s())
+        bumped = self._replace(row, fees, last.gas, "offered more", is_cancel=last.is_cancel)
         self._faults("bump.after")
         return bumped
+
+    def cancel(self, row: Row, budget: FeeBudget) -> Row:
+        """Record a transfer of nothing to ourselves in place of the row's call, with its nonce and better paid.
+
+        raises  Rejected "outbox.cancel_budget", "chain.insufficient_funds"; Unavailable when the node does not answer
+        """
+        market, last = self.market(), _newest(row)
+        fees = bumped_fees(last.fees, market.base_fee, market.tip, budget)
+        if fees is None:
+            raise Rejected(
+                "outbox.cancel_budget",
+                "nodes take another transaction for this nonce only at an eighth more than the last, beyond the budget",
+                expected=f"at most {budget.cap_max} and a tip of {budget.tip_max} wei per gas",
+                got=f"{last.fees.cap} and a tip of {last.fees.tip} offered already",
+                hint="cancel with a larger budget, or wait",
+            )
+        gas = min(last.gas, _NOTHING_GAS)  # what suffices for a call suffices for nothing
+        cost, balance = gas * fees.cap, self._node.balance(self._account.address)
+        if cost > balance:
+            raise _too_poor(self._account.address, cost, balance)
+        self._faults("cancel.before")
+        cancelling = self._replace(row, fees, gas, "cancelled by its owner", is_cancel=True)
+        self._faults("cancel.after")
+        return cancelling
 
     def fill(self, nonces: Iterable[int]) -> list[Row]:
         """Sign transfers of nothing to ourselves at nonces that the chain waits for and no row has."""
@@ -116,12 +136,12 @@ class OutboxSigner:
             for nonce in nonces:
                 if self._store.is_taken(self._node.chain_id, sender, nonce):
                     continue  # mined since the nonces were looked at
-                call = Call(sender, b"", 0, "outbox", "fill", {"nonce": nonce})
+                call = replace(_nothing(sender), function="fill", arguments={"nonce": nonce})
                 key = f"{OWN_KEYS}fill nonce {nonce} of {sender}"
-                row = self._store.draft(self._node.chain_id, sender, key, call, _FILL_GAS, now_s)
+                row = self._store.draft(self._node.chain_id, sender, key, call, _NOTHING_GAS, now_s)
                 if row.state == DRAFTED:
-                    transaction = self._sign(row, nonce, _FILL_GAS, fees)
-                    filled.append(self._store.sign(row, nonce, transaction, _FILL_GAS, fees, "filled a gap", now_s))
+                    transaction = self._sign(row.call, nonce, _NOTHING_GAS, fees)
+                    filled.append(self._store.sign(row, nonce, transaction, _NOTHING_GAS, fees, "filled a gap", now_s))
             self._faults("fill.within")
         return filled
 
@@ -163,11 +183,29 @@ class OutboxSigner:
                 self._store.move(row, FAILED, "too little money", self._clock.now_s(), error=error)
         return kept
 
-    def _sign(self, row: Row, nonce: int, gas: int, fees: Fees) -> SignedTransaction:
-        call = row.call
+    def _replace(self, row: Row, fees: Fees, gas: int, why: str, *, is_cancel: bool) -> Row:
+        """Record a transaction that takes the place of the row's last one: its call again, or nothing."""
+        nonce = _newest(row).nonce
+        call = _nothing(self._account.address) if is_cancel else row.call
+        with self._store.together():
+            transaction = self._sign(call, nonce, gas, fees)
+            now_s = self._clock.now_s()
+            return self._store.sign(row, nonce, transaction, gas, fees, why, now_s, is_cancel=is_cancel)
+
+    def _sign(self, call: Call, nonce: int, gas: int, fees: Fees) -> SignedTransaction:
         return self._account.sign_transaction(
-            TransactionFields(row.chain_id, nonce, call.to, call.value, call.data, gas, fees)
+            TransactionFields(self._node.chain_id, nonce, call.to, call.value, call.data, gas, fees)
         )
+
+
+def _newest(row: Row) -> Attempt:
+    if row.current is None:
+        raise Broken("outbox.no_attempt", f"row {row.id} was to be replaced without an attempt")
+    return row.current
+
+
+def _nothing(sender: str) -> Call:
+    return Call(sender, b"", 0, "outbox", "nothing")
 
 
 def _too_poor(address: str, cost: int, balance: int) -> Rejected:

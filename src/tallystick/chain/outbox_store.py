@@ -19,6 +19,7 @@ from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
 from tallystick.chain.fees import Fees
 from tallystick.chain.outbox_rows import (
+    CANCELLED,
     DRAFTED,
     FAILED,
     REPLACED,
@@ -33,44 +34,17 @@ from tallystick.chain.outbox_rows import (
     write_arguments,
     write_receipt,
 )
-from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
+from tallystick.chain.outbox_schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SQLITE_TROUBLE,
+    create_tables,
+    damaged,
+    disk_error,
+    tables_of,
+)
+from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable
 from tallystick.core.limits import OUTBOX_CHECK_BYTES_MAX, SQLITE_BUSY_S
-
-_APPLICATION_ID = 0x7A11_0B0C  # "tally outbox", so that another program's file is not taken for one
-_SCHEMA_VERSION = 1
-
-# Where a damaged file makes SQLite quote it in an error message, Python fails to decode the message.
-_SQLITE_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
-
-_SCHEMA = """
-CREATE TABLE chains (chain_id INTEGER PRIMARY KEY, genesis BLOB NOT NULL) STRICT;
-CREATE TABLE senders (
-  chain_id INTEGER NOT NULL, sender TEXT NOT NULL, next_nonce INTEGER NOT NULL,
-  PRIMARY KEY (chain_id, sender)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE rows (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  chain_id INTEGER NOT NULL, sender TEXT NOT NULL, key TEXT NOT NULL, call_digest BLOB NOT NULL,
-  target TEXT, value TEXT NOT NULL, data BLOB NOT NULL, contract TEXT NOT NULL, function TEXT NOT NULL,
-  arguments TEXT NOT NULL, gas INTEGER,
-  state TEXT NOT NULL CHECK (state IN ('drafted', 'signed', 'sent', 'mined', 'final', 'replaced', 'failed')),
-  nonce INTEGER, receipt BLOB, error_code TEXT, error_message TEXT, changed_s REAL NOT NULL,
-  UNIQUE (chain_id, key), UNIQUE (chain_id, sender, nonce),
-  CHECK ((nonce IS NOT NULL) OR state IN ('drafted', 'failed')),
-  CHECK ((receipt IS NOT NULL) OR state NOT IN ('mined', 'final'))
-) STRICT;
-CREATE INDEX rows_open ON rows (chain_id, sender, state) WHERE state NOT IN ('final', 'failed');
-CREATE TABLE attempts (
-  row_id INTEGER NOT NULL REFERENCES rows (id), number INTEGER NOT NULL, nonce INTEGER NOT NULL,
-  hash BLOB NOT NULL UNIQUE, raw BLOB NOT NULL, gas INTEGER NOT NULL, cap TEXT NOT NULL, tip TEXT NOT NULL,
-  is_legacy INTEGER NOT NULL, seal BLOB NOT NULL, signed_s REAL NOT NULL, sent_s REAL, answer TEXT,
-  PRIMARY KEY (row_id, number)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE changes (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, row_id INTEGER NOT NULL REFERENCES rows (id),
-  at_s REAL NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL
-) STRICT;
-"""
 
 
 class OutboxStore:
@@ -88,14 +62,14 @@ class OutboxStore:
         try:
             self._db = sqlite3.connect(path, timeout=SQLITE_BUSY_S, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise _disk_error(error, path) from error
+            raise disk_error(error, path) from error
         self._db.row_factory = sqlite3.Row
         try:
             self._prepare()
         except BaseException as error:
             self._db.close()
-            if isinstance(error, _SQLITE_TROUBLE):
-                raise _disk_error(error, path) from error
+            if isinstance(error, SQLITE_TROUBLE):
+                raise disk_error(error, path) from error
             raise
 
     def close(self) -> None:
@@ -121,7 +95,7 @@ class OutboxStore:
             )
 
     def draft(self, chain_id: int, sender: str, key: str, call: Call, gas: int | None, now_s: float) -> Row:
-        """Return the row under `key`, made now or earlier; one that failed before it took a nonce is drafted anew.
+        """Return the row under `key`, made now or earlier; one that failed and was never executed is drafted anew.
 
         raises  InvalidInput "outbox.key_reused" when the key stands for another call or sender
         """
@@ -148,26 +122,36 @@ class OutboxStore:
                         got="0x" + digest.hex(),
                         hint="use a new key for a new call",
                     )
-                if row.state == FAILED and not row.attempts:
+                if row.state == FAILED and (not row.attempts or row.error_code == CANCELLED):
                     self._move(row, DRAFTED, "asked for again", now_s, nonce=None)
                     db.execute("UPDATE rows SET gas = ? WHERE id = ?", (gas, row_id))
         return self.row(row_id)
 
     def sign(
-        self, row: Row, nonce: int, signed: SignedTransaction, gas: int, fees: Fees, why: str, now_s: float
+        self,
+        row: Row,
+        nonce: int,
+        signed: SignedTransaction,
+        gas: int,
+        fees: Fees,
+        why: str,
+        now_s: float,
+        *,
+        is_cancel: bool = False,
     ) -> Row:
         """Record the signed bytes as the row's next attempt, before they go anywhere.
 
-        nonce   from `take_nonce`; for a better offer the row's own
-        raises  Unavailable "outbox.moved" when another process changed the row meanwhile
+        nonce      from `take_nonce`; for a better offer or a cancellation the row's own
+        is_cancel  the bytes are not the row's call, but a transfer of nothing in its place
+        raises     Unavailable "outbox.moved" when another process changed the row meanwhile
 
         Called inside `together`, so that nonce, counter and bytes are one SQL transaction.
         """
         number = len(row.attempts)
         self._db.execute(
-            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             (row.id, number, nonce, signed.hash, signed.raw, gas, str(fees.cap), str(fees.tip), fees.is_legacy,
-             seal_of(row.id, number, nonce, signed.hash, gas, fees), now_s),
+             is_cancel, seal_of(row.id, number, nonce, signed.hash, gas, fees, is_cancel), now_s),
         )  # fmt: skip
         if not self._move(row, SIGNED, why, now_s, nonce=nonce):
             raise Unavailable("outbox.moved", f"row {row.id} was changed by another process", hint="try again")
@@ -274,24 +258,24 @@ class OutboxStore:
                 for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
             )
             if (mark, version, tables) == (0, 0, 0):
-                _create_tables(db)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            elif (mark, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
+                create_tables(db)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif (mark, version) != (APPLICATION_ID, SCHEMA_VERSION):
                 raise InvalidInput(
                     "outbox.file",
                     f"{self.path} is not an outbox that this version reads",
-                    expected=f"version {_SCHEMA_VERSION}",
-                    got=f"version {version}" if mark == _APPLICATION_ID else "another program's database",
+                    expected=f"version {SCHEMA_VERSION}",
+                    got=f"version {version}" if mark == APPLICATION_ID else "another program's database",
                 )
             with closing(sqlite3.connect(":memory:")) as blank:
-                _create_tables(blank)
-                if _tables(db) != _tables(blank):
-                    raise _damaged(self.path, "its tables are not an outbox's")
+                create_tables(blank)
+                if tables_of(db) != tables_of(blank):
+                    raise damaged(self.path, "its tables are not an outbox's")
             if self.path.stat().st_size <= OUTBOX_CHECK_BYTES_MAX:
                 verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
                 if verdict != "ok":
-                    raise _damaged(self.path, verdict)
+                    raise damaged(self.path, verdict)
 
     def _read(self, where: str, parameters: Sequence[object]) -> list[Row]:
         with self._transaction(write=False) as db:
@@ -317,8 +301,8 @@ class OutboxStore:
             except BaseException as error:
                 if not nested and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if isinstance(error, _SQLITE_TROUBLE):
-                    raise _disk_error(error, self.path) from error
+                if isinstance(error, SQLITE_TROUBLE):
+                    raise disk_error(error, self.path) from error
                 raise
 
     def _move(
@@ -357,41 +341,7 @@ class OutboxStore:
         )
 
 
-def _create_tables(db: sqlite3.Connection) -> None:
-    for statement in _SCHEMA.split(";"):
-        db.execute(statement)
-
-
-def _tables(db: sqlite3.Connection) -> list[str]:
-    # sqlite_sequence is SQLite's own and comes with AUTOINCREMENT.
-    return sorted(str(sql) for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
-
-
 def _only(rows: list[Row], what: str) -> Row:
     if not rows:
         raise InvalidInput("outbox.no_row", f"the outbox has no row of {what}")
     return rows[0]
-
-
-def _damaged(path: Path, verdict: str) -> VerificationFailed:
-    return VerificationFailed(
-        "outbox.damaged",
-        f"the outbox {path} is damaged",
-        got=verdict[:120],
-        hint="restore the file from a backup; do not send its calls again before you know what was mined",
-    )
-
-
-def _disk_error(error: Exception, path: Path) -> TallystickError:
-    name = str(getattr(error, "sqlite_errorname", type(error).__name__))
-    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
-        return _damaged(path, "text that is not UTF-8")
-    if name == "SQLITE_NOTADB":
-        return InvalidInput("outbox.file", f"{path} is not an outbox", got="not an SQLite database")
-    if name.startswith("SQLITE_CORRUPT"):
-        return _damaged(path, str(error))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Unavailable("outbox.busy", f"{path} is being written by another process", hint="try again")
-    if name.startswith("SQLITE_FULL"):
-        return Unavailable("outbox.disk_full", f"no room to write {path}", hint="free some space and try again")
-    return Broken("outbox.disk", f"cannot read or write {path}", got=f"{name}: {error}")

@@ -7,19 +7,34 @@ change is due is decided in `outbox_rules.py`; this file only carries it out, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.facts import TxReceipt
+from tallystick.chain.fees import FeeBudget
 from tallystick.chain.node import Node
 from tallystick.chain.outbox_policy import Clock, OutboxPolicy
-from tallystick.chain.outbox_rows import DRAFTED, FAILED, FINAL, IN_FLIGHT, MINED, REPLACED, SENT, UNMINED, Row
+from tallystick.chain.outbox_rows import (
+    CANCELLED,
+    DRAFTED,
+    FAILED,
+    FINAL,
+    IN_FLIGHT,
+    MINED,
+    REPLACED,
+    SENT,
+    UNMINED,
+    Row,
+)
 from tallystick.chain.outbox_rules import Due, Sight, due, is_repeat_due, missing_nonces
 from tallystick.chain.outbox_signing import OutboxSigner, is_filler
 from tallystick.chain.outbox_store import OutboxStore
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError, Unavailable
 from tallystick.core.limits import OUTBOX_FINAL_DEPTH, OUTBOX_IN_FLIGHT_MAX, OUTBOX_MINED_LOOK_S
 from tallystick.store.locks import FileLock
+
+_CANCELLED = Rejected(CANCELLED, "its owner cancelled it before it was mined")
 
 
 class OutboxWorker:
@@ -53,10 +68,7 @@ class OutboxWorker:
         raises       Unavailable "lock.held" while another pass runs for longer than `lock_wait_s`, or whatever keeps
                      the node from answering; what was done until then is recorded
         """
-        chain_id, sender = self._node.chain_id, self._account.address
-        name = f"{self._store.path.name}.{chain_id}-{sender.lower()}"
-        with FileLock(self._store.path.parent / "locks" / name, "the outbox", wait_s=lock_wait_s):
-            self._store.bind_chain(chain_id, self._node.genesis_hash)
+        with self._alone(lock_wait_s):
             now_s = self._clock.monotonic_s()
             is_thorough = is_thorough or now_s >= self._mined_look_s
             if is_thorough:
@@ -66,6 +78,38 @@ class OutboxWorker:
             while signed := self._signer.sign_drafted():
                 self._hand_over(signed)
                 self._settle(is_thorough=False)
+
+    def cancel(self, row_id: int, budget: FeeBudget | None, *, lock_wait_s: float) -> None:
+        """Record that a row is not to be executed: a drafted one fails, of a signed one the nonce is spent on nothing.
+
+        A failed row is left as it is; so is one that is being cancelled already, unless `budget` names what more may be
+        offered. Nothing leaves from here: the next pass sends it.
+
+        raises  Rejected "outbox.too_late" when it is in the chain, and as `OutboxSigner.cancel`; Unavailable as `work`
+        """
+        with self._alone(lock_wait_s):
+            row = self._store.row(row_id)
+            if row.state == FAILED:
+                return
+            if row.state == DRAFTED:
+                self._store.move(row, FAILED, _CANCELLED.message, self._clock.now_s(), error=_CANCELLED)
+                return
+            receipt = self._receipts([row]).get(row.id) if row.state in UNMINED else row.receipt
+            if receipt is not None and not _is_cancel(row, receipt):
+                raise Rejected(
+                    "outbox.too_late", f"{row.key!r} is in the chain already", hint="undo it by another call"
+                )
+            if receipt is None and (budget is not None or not row.is_being_cancelled):
+                self._signer.cancel(row, budget or self._policy.budget)
+
+    @contextmanager
+    def _alone(self, lock_wait_s: float) -> Iterator[None]:
+        """Hold the one worker's lock of this account, on a chain that is the one the file knows."""
+        chain_id, sender = self._node.chain_id, self._account.address
+        name = f"{self._store.path.name}.{chain_id}-{sender.lower()}"
+        with FileLock(self._store.path.parent / "locks" / name, "the outbox", wait_s=lock_wait_s):
+            self._store.bind_chain(chain_id, self._node.genesis_hash)
+            yield
 
     def _settle(self, *, is_thorough: bool) -> bool:
         """Bring rows in flight up to date with the chain; return whether anything was handed to the node."""
@@ -79,7 +123,8 @@ class OutboxWorker:
         now_s = self._clock.now_s()
         patience = self._policy.patience
         plan = [(row, due(row, receipts.get(row.id), sight, patience, now_s)) for row in rows]
-        reasons = {row.id: self._reason(receipts[row.id]) for row, what in plan if what in (Due.CONFIRM, Due.FINISH)}
+        mined = [(row, receipts[row.id]) for row, what in plan if what in (Due.CONFIRM, Due.FINISH)]
+        reasons = {row.id: self._reason(row, receipt) for row, receipt in mined}
         self._faults("settle.record")
         with self._store.together(durable=False):
             for row, what in plan:
@@ -133,13 +178,17 @@ class OutboxWorker:
             case Due.REDRAFT if is_filler(row):
                 unneeded = Rejected("outbox.not_needed", "another transaction filled the gap")
                 move(row, FAILED, unneeded.message, now_s, error=unneeded, frees_nonce=True)
+            case Due.REDRAFT if row.is_being_cancelled:
+                move(row, FAILED, _CANCELLED.message, now_s, error=_CANCELLED, frees_nonce=True)
             case Due.REDRAFT:
                 move(row, DRAFTED, "another transaction has its nonce for good", now_s, frees_nonce=True)
             case Due.SEND | Due.BUMP | Due.NOTHING:
                 pass
 
-    def _reason(self, receipt: TxReceipt) -> TallystickError | None:
-        """Return why a mined transaction failed, as far as the states around its block still show it."""
+    def _reason(self, row: Row, receipt: TxReceipt) -> TallystickError | None:
+        """Return why a mined row was not executed, as far as the states around its block still show it."""
+        if _is_cancel(row, receipt):
+            return _CANCELLED
         if receipt.succeeded:
             return None
         sent = self._node.transaction(receipt.transaction_hash)
@@ -183,6 +232,10 @@ class OutboxWorker:
             if isinstance(answer, TallystickError) and not isinstance(answer, Rejected | InvalidInput):
                 raise answer
         return True
+
+
+def _is_cancel(row: Row, receipt: TxReceipt) -> bool:
+    return any(one.is_cancel for one in row.attempts if one.hash == receipt.transaction_hash)
 
 
 def _verdict(answer: bytes | TallystickError) -> tuple[str | None, bool]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tallystick.chain.fees import FeeBudget
+from tallystick.chain.outbox_rows import Row
 from tallystick.cli.door import answers, in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
@@ -48,9 +50,26 @@ def deploy(output: Output, tally: Tally) -> None:
 def outbox(output: Output, tally: Tally, limit: int) -> None:
     """List the newest transactions of this account, over or not."""
     rows = tally.outbox.history(limit)
-    shown = [{"key": row.key, "state": row.state, "nonce": row.nonce, "error": row.error_message or ""} for row in rows]
-    lines = [(row["state"], "" if row["nonce"] is None else row["nonce"], row["key"], row["error"]) for row in shown]
-    output.result({"transactions": shown}, table("outbox", ("state", "nonce", "key", "error"), lines))
+    lines = [(_state(row), "" if row.nonce is None else row.nonce, row.key, row.error_message or "") for row in rows]
+    told = {"transactions": [_told(row) for row in rows]}
+    output.result(told, table("outbox", ("state", "nonce", "key", "error"), lines))
+
+
+@command.command()
+@click.argument("key")
+@click.option("--max-fee", type=click.IntRange(1, 10**9), help="The most that it may cost, in gwei per gas.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@in_workspace
+def cancel(output: Output, tally: Tally, key: str, max_fee: int | None, yes: bool) -> None:
+    """Take back the transaction KEY that is stuck: offer the chain a transfer of nothing in its place.
+
+    `tally chain outbox` shows the keys. One that is in the chain cannot be taken back. Asking again says how far the
+    cancellation has come, and with a larger --max-fee offers more.
+    """
+    row = tally.outbox.row(key)
+    output.confirm(f"Cancel {key!r}, which is {row.state}?", yes)
+    wei = None if max_fee is None else max_fee * 10**9
+    output.result(_told(tally.outbox.cancel(key, budget=None if wei is None else FeeBudget(wei, wei))))
 
 
 @command.command()
@@ -81,8 +100,9 @@ def fsck(output: Output, file: Path | None, workspace: Path) -> int:
 @command.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8545, show_default=True, help="0 takes any free one.")
+@click.option("--allow-origin", "origins", multiple=True, help="Another origin whose web pages may ask, https://….")
 @in_workspace
-def serve(output: Output, tally: Tally, host: str, port: int) -> None:
+def serve(output: Output, tally: Tally, host: str, port: int, origins: tuple[str, ...]) -> None:
     """Put the embedded chain on loopback over HTTP, for wallets and other tools; stop with Ctrl-C."""
     from tallystick.chain.embedded import EmbeddedProvider
     from tallystick.services.chain_rpc import serve_chain
@@ -92,7 +112,17 @@ def serve(output: Output, tally: Tally, host: str, port: int) -> None:
         output.flush()
 
     _chain_file(tally.workspace.path)
-    serve_chain(EmbeddedProvider(tally.workspace.chain_target), host, port, ready=ready)
+    serve_chain(EmbeddedProvider(tally.workspace.chain_target), host, port, ready=ready, origins=origins)
+
+
+def _told(row: Row) -> dict[str, object]:
+    is_cancelling = row.is_being_cancelled and not row.is_over
+    facts = {"key": row.key, "state": row.state, "cancelling": is_cancelling, "nonce": row.nonce}
+    return {**facts, "error": row.error_message or ""}
+
+
+def _state(row: Row) -> str:
+    return f"{row.state}, being cancelled" if row.is_being_cancelled and not row.is_over else row.state
 
 
 def _chain_file(workspace: Path) -> Path:
