@@ -260,12 +260,15 @@ def test_an_answer_in_chunks_is_read_whole_and_one_cut_short_is_none(
         thread.join()
 
 
-def test_a_node_that_accepts_and_says_nothing_runs_out_of_time() -> None:
+@pytest.mark.parametrize("method", ["eth_sendRawTransaction", "eth_chainId"])
+def test_a_node_that_accepts_and_says_nothing_runs_out_of_time_once(method: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        provider = HttpProvider(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.2)
+        pauses: list[float] = []
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        provider = HttpProvider(url, timeout_s=0.2, pause=pauses.append)
         with pytest.raises(Unavailable) as silent:
-            provider.make_request("eth_sendRawTransaction", [])
-        assert silent.value.code == "rpc.timeout"
+            provider.make_request(method, [])
+        assert (silent.value.code, pauses) == ("rpc.timeout", [])
 
 
 def test_a_node_that_is_not_there_is_unreachable_and_its_secrets_are_kept() -> None:

@@ -245,6 +245,13 @@ def test_an_origin_that_was_named_may_ask(provider: EmbeddedProvider) -> None:
         assert server.post(body, {**JSON, "Origin": "https://other.example"})[0] == 403
 
 
+@pytest.mark.parametrize("origin", ["*", "https://wallet.example/", "wallet.example", "https://Wallet.example", ""])
+def test_what_no_browser_would_send_as_its_origin_is_refused(provider: EmbeddedProvider, origin: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        serve_chain(provider, port=0, ready=lambda host, port: None, origins=[origin])
+    assert refused.value.code == "listener.origin"
+
+
 def test_a_name_that_was_pointed_at_this_address_is_refused(server: Server) -> None:
     body = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}'
     assert server.post(body, {**JSON, "Host": f"rebound.example:{server.port}"})[0] >= 400

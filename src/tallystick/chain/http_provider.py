@@ -61,7 +61,7 @@ _CHUNK_BYTES = 64 * 2**10
 class HttpProvider:
     """Answers JSON-RPC requests by posting them to one http(s) URL; safe to share among threads.
 
-    timeout_s  from sending a request to the last byte of its answer
+    timeout_s  from sending a request to the last byte of its answer; a read is not repeated after that either
     pause      how to wait between tries, a seam for tests
     raises     InvalidInput "rpc.url"
     """
@@ -132,10 +132,13 @@ class HttpProvider:
     def _exchange(self, body: object, *, may_repeat: bool) -> Any:
         payload = orjson.dumps(body, default=_plain)
         tries = RPC_TRIES_MAX if may_repeat else 1
+        started = time.monotonic()
         for attempt in range(tries - 1):
             try:
                 return self._post(payload)
             except Unavailable:
+                if time.monotonic() - started >= self._timeout_s:
+                    raise  # a node that hangs would have its caller wait as many times over
                 self._pause(RPC_BACKOFF_S * 2**attempt)
         return self._post(payload)
 

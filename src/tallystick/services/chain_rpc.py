@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from tallystick.core.errors import TallystickError
+from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.core.limits import CHAIN_RPC_BATCH_MAX, CHAIN_RPC_THREADS
 from tallystick.services.http1 import JSON, Bounds, Request, Response, error_response
 from tallystick.services.listener import LOOPBACK_HOSTS, Listener, Stop, check_loopback, serve_forever
@@ -31,6 +31,8 @@ _INTERNAL: Final = -32603
 _OWN_ORIGIN: Final = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?|(?:chrome|moz|safari-web)-extension://[\w.-]+"
 )
+# https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 _PREFLIGHT: Final = b"access-control-allow-methods: POST\r\naccess-control-allow-headers: content-type\r\n"
 
 _log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def serve_chain(
     port     0 for any free one
     ready    called with host and real port once clients can connect
     origins  web origins that may ask, beside this machine's own
-    raises   InvalidInput "listener.public", Unavailable "listener.port"
+    raises   InvalidInput "listener.public", "listener.origin", Unavailable "listener.port"
     """
     check_loopback(host, is_public_meant=is_public_meant)
     own = f"[{host}]" if ":" in host else host
@@ -83,7 +85,7 @@ class ChainDoor:
 
     def __init__(self, provider: Provider, origins: Iterable[str] = ()) -> None:
         self._provider = provider
-        self._origins = frozenset(origins)
+        self._origins = frozenset(map(_origin, origins))
         self._threads = ThreadPoolExecutor(CHAIN_RPC_THREADS, "chain-rpc")
         self._waiting: list[tuple[Any, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
@@ -174,6 +176,15 @@ class ChainDoor:
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers write it; anything else would be let in by nobody's request."""
+    if not _ORIGIN.fullmatch(text):
+        raise InvalidInput(
+            "listener.origin", "not a web origin", expected="https://HOST or https://HOST:PORT", got=ascii(text)[:80]
+        )
+    return text
 
 
 def _internal(method: str, error: Exception) -> Answer:

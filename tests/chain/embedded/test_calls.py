@@ -118,6 +118,16 @@ def test_a_failure_that_is_no_revert_is_named(rpc: Rpc, code: str, message: str)
     assert rpc.error("eth_call", {"data": "0x" + code, "gas": "0x186a0"}) == {"code": -32000, "message": message}
 
 
+@pytest.mark.parametrize("gas", ["0xffffffff", "0x7fffffffffffffff", None])
+def test_a_call_takes_no_more_gas_than_any_call_may(rpc: Rpc, monkeypatch: pytest.MonkeyPatch, gas: str | None) -> None:
+    monkeypatch.setattr("tallystick.chain.embedded.simulate.LEDGER_CALL_GAS_MAX", 200_000)
+    endless = {"data": "0x5b600056", "gas": gas}
+    assert rpc.error("eth_call", endless)["message"] == "out of gas"
+    assert rpc.error("eth_estimateGas", endless)["message"] == "gas required exceeds allowance (200000)"
+    left = int(rpc("eth_call", {"data": "0x5a5f5260205ff3", "gas": gas}), 16)
+    assert 100_000 < left < 200_000
+
+
 def test_a_call_that_pays_must_be_able_to_and_one_that_does_not_need_not(rpc: Rpc, hands: list[Hand]) -> None:
     poor = "0x" + "99" * 20
     assert rpc("eth_call", {"from": poor, "to": poor}) == "0x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ topic_lists = st.lists(st.one_of(st.none(), one_topic, st.lists(one_topic, max_s
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2_000 if os.environ.get("TALLYSTICK_LONG") else 60, deadline=None)
 def test_a_query_finds_what_reading_every_receipt_finds(history: tuple[Rpc, list[str]], data: st.DataObject) -> None:
     rpc, addresses = history
     known = st.sampled_from([*addresses, "0x" + "77" * 20])
@@ -115,6 +116,16 @@ def test_a_range_that_ends_before_it_begins_is_refused(history: tuple[Rpc, list[
     error = rpc.error("eth_getLogs", {"fromBlock": "0x5", "toBlock": "0x4"})
     assert error == {"code": -32602, "message": "invalid block range params"}
     assert rpc("eth_getLogs", {"fromBlock": "0xffff", "toBlock": "0xfffff"}) == []
+
+
+@pytest.mark.parametrize("tag", ["latest", "pending", "safe", "finalized", None])
+def test_who_polls_from_the_block_after_the_head_is_told_of_nothing(
+    history: tuple[Rpc, list[str]], tag: str | None
+) -> None:
+    rpc, _ = history
+    following = hex(int(rpc("eth_blockNumber"), 16) + 1)
+    assert rpc("eth_getLogs", {"fromBlock": following} | ({"toBlock": tag} if tag else {})) == []
+    assert rpc("eth_getLogs", {"fromBlock": "0x1", "toBlock": "earliest"}) == []
 
 
 def test_more_logs_than_the_limit_are_refused_with_where_it_was_reached(
@@ -183,7 +194,6 @@ def test_a_filter_nobody_asks_for_lapses(rpc: Rpc, clock: Clock) -> None:
     clock.now += 200
     assert rpc("eth_getFilterChanges", used) == []
     clock.now += 200
-    rpc("eth_newBlockFilter")
     assert rpc("eth_getFilterChanges", used) == []
     assert rpc.error("eth_getFilterChanges", idle)["message"] == "filter not found"
 

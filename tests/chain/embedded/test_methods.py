@@ -167,6 +167,17 @@ def test_a_method_that_does_not_exist_is_error_32601_on_both(rpc: Rpc, peer: Anv
     assert peer.rpc("eth_nonsense")["error"]["code"] == -32601
 
 
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [("eth_subscribe", "eth_newFilter"), ("eth_unsubscribe", "eth_newFilter"), ("eth_sign", "eth_sendRawTransaction")]
+    + [(f"eth_{verb}Transaction", "eth_sendRawTransaction") for verb in ("send", "sign")],
+)
+def test_what_only_other_nodes_can_do_is_refused_with_what_to_do_instead(rpc: Rpc, method: str, instead: str) -> None:
+    error = rpc.error(method, "newHeads")
+    assert error["code"] == -32601
+    assert instead in error["message"]
+
+
 def test_web3_py_reads_every_answer(sides: tuple[Side, Side]) -> None:
     side = sides[0]
     eth = side.web3.eth

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
@@ -25,6 +25,17 @@ from tallystick.chain.embedded.writer import Writer
 from tallystick.core.errors import TallystickError
 
 Method = Callable[[EmbeddedNode, Sequence[Any]], Any]
+
+# what clients ask of other nodes, and what they should ask here instead
+_SUBSCRIBING: Final = "notifications not supported: ask again and again, with eth_newFilter or eth_newBlockFilter"
+_SIGNING: Final = "this ledger holds no keys: sign the transaction, and send it with eth_sendRawTransaction"
+_ELSEWHERE: Final = {
+    "eth_subscribe": _SUBSCRIBING,
+    "eth_unsubscribe": _SUBSCRIBING,
+    "eth_sendTransaction": _SIGNING,
+    "eth_signTransaction": _SIGNING,
+    "eth_sign": _SIGNING,
+}
 
 
 class EmbeddedProvider(JSONBaseProvider):
@@ -92,7 +103,7 @@ class EmbeddedProvider(JSONBaseProvider):
     def _call(self, method: str, params: Any) -> Any:
         handler = self._methods.get(method)
         if handler is None:
-            text = f"the method {method[:100]} does not exist/is not available"
+            text = _ELSEWHERE.get(method, f"the method {method[:100]} does not exist/is not available")
             raise RpcFault(METHOD_NOT_FOUND, text, place="rpc.method")
         return handler(self.node, _positional(params))
 

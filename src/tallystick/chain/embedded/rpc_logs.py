@@ -129,9 +129,9 @@ def _bounds(node: EmbeddedNode, query: Query) -> tuple[int, int]:
         else:
             numbers.append(node.require(wanted).number)
     first, last = numbers
-    if first > last:
+    if first > last and query.last.number is not None:
         raise invalid("invalid block range params")
-    return first, min(last, head)
+    return first, min(last, head)  # from beyond the head to a tag: who polls has seen all there is
 
 
 def _alternatives(value: object, what: str, size: int) -> frozenset[bytes]:
@@ -220,21 +220,25 @@ class Filters:
         new.used_at = now
         key = "0x" + secrets.token_hex(16)
         with self._lock:
-            lapsed = [name for name, item in self._filters.items() if now - item.used_at > LEDGER_FILTER_IDLE_S]
-            for name in lapsed:
-                del self._filters[name]
+            self._forget_lapsed(now)
             if len(self._filters) >= LEDGER_FILTERS_MAX:
                 raise RpcFault(SERVER, "too many filters", place="rpc.filter")
             self._filters[key] = new
         return key
 
     def _get(self, key: object) -> _Filter:
+        now = self._clock()
         with self._lock:
+            self._forget_lapsed(now)
             found = self._filters.get(key) if isinstance(key, str) else None
             if found is None:
                 raise RpcFault(SERVER, "filter not found", place="rpc.filter")
-            found.used_at = self._clock()
+            found.used_at = now
             return found
+
+    def _forget_lapsed(self, now: float) -> None:
+        for key in [key for key, item in self._filters.items() if now - item.used_at > LEDGER_FILTER_IDLE_S]:
+            del self._filters[key]
 
 
 METHODS = {"eth_getLogs": get_logs}

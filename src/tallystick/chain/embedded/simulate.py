@@ -126,7 +126,7 @@ class Simulation:
 
     def call(self) -> bytes:
         """Return the output, or raise the failure as `failure` words it."""
-        computation = self.run(self._message.gas or LEDGER_CALL_GAS_MAX)
+        computation = self.run(min(self._message.gas or LEDGER_CALL_GAS_MAX, LEDGER_CALL_GAS_MAX))
         if computation.is_error:
             raise failure(computation)
         return bytes(computation.output)
