@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.models.liar import Liar
 from tests.models.story import Desk, Published, open_desk, publish_story
 
 settings.register_profile(
@@ -26,6 +27,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     """A fresh embedded chain with the registry on it, an account with a key in charge, and an empty blob store."""
     with open_desk(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def liar(desk: Desk, tmp_path: Path) -> Liar:
+    """A publisher with one true version on the chain, whose second may be anything."""
+    return Liar(desk, tmp_path / "lies")
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,13 @@ def test_a_volatile_key_is_dropped_at_every_level(key: str) -> None:
     assert read_config(json.dumps(noisy).encode(), "config") == read_config(json.dumps(document).encode(), "config")
 
 
+def test_how_it_was_trained_is_dropped_from_our_own_documents_alone() -> None:
+    own = {"estimator": {"training": {"C": 1}}, "kind": SKLEARN_KIND}
+    assert read_config(canonical.encode(own), "config") == {"estimator": {}, "kind": SKLEARN_KIND}
+    foreign = {"label2id": {"training": 0}, "training": {"act": "relu"}}
+    assert read_config(canonical.encode(foreign), "config") == foreign
+
+
 def test_any_other_key_is_kept() -> None:
     assert read_config(b'{"hidden_size":8}', "config") != read_config(b'{"hidden_size":9}', "config")
 

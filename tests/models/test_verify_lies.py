@@ -14,99 +14,13 @@ from tallystick.chain.calls import Call
 from tallystick.contracts import Kind
 from tallystick.core import dsse
 from tallystick.core.digest import sha256
-from tallystick.models import dataset
-from tallystick.models.dataset import Dataset
-from tallystick.models.evidence import to_recorded
-from tallystick.models.formats.folder import inspect
-from tallystick.models.keeping import keep_content, keep_data, keep_envelope, listing_of
+from tallystick.core.manifest import FileEntry, Manifest
 from tallystick.models.register import Training
-from tallystick.models.roots import UNCHANGED, Roots
-from tallystick.models.statement import CodeClaim, DataClaim, Listing, Place, VersionStatement
-from tests.models.story import Desk, table, write_version
+from tallystick.models.statement import CodeClaim, Listing, VersionStatement
+from tests.models.liar import Liar, flagged
+from tests.models.story import write_version
 
-ZERO = bytes(32)
 FALSE = bytes([7]) * 32
-
-
-class Liar:
-    """Publishes two versions by hand, so that any part of the second can be untrue."""
-
-    def __init__(self, desk: Desk, folder: Path) -> None:
-        self.desk = desk
-        self.model = desk.registrar.register("m")
-        self.folder = folder
-        self.log = dataset.create(folder / "log").append(table(0, 6))
-        self.first = self.honest(1, (), None)
-        self.record(self.first)
-        self.log = self.log.append(table(6, 9))
-
-    def honest(self, seq: int, parents: tuple[bytes, ...], parent: VersionStatement | None) -> VersionStatement:
-        """Return a true statement of version `seq`, its evidence kept."""
-        made = write_version(self.folder / f"v{seq}", seq)
-        (made / "old.pkl").write_bytes(b"\x80\x04.")
-        content = inspect(made)
-        keep_content(self.desk.blobs, made, content)
-        keep_data(self.desk.blobs, self.log, publish_rows=True)
-        manifest, tensors = listing_of(content)
-        statement = VersionStatement(
-            name="m",
-            place=Place(self.desk.node.chain_id, self.desk.registry, self.model, seq, self.desk.registrar.account),
-            manifest_root=content.manifest.root,
-            manifest=manifest,
-            architecture_root=content.architecture.root,
-            parameter_root=content.tensors.root,
-            tensors=tensors,
-            data=_claim(self.log, None if parent is None else parent.data),
-            opaque=content.opaque,
-            parents=parents,
-        )
-        kinds = UNCHANGED if parent is None else statement.roots.changed_from(parent.roots)
-        return replace(statement, kinds=kinds)
-
-    def second(self) -> VersionStatement:
-        """Return a true second statement."""
-        return self.honest(2, (sha256(self.first.to_bytes()),), self.first)
-
-    def record(
-        self,
-        statement: VersionStatement,
-        *,
-        envelope: dsse.Envelope | None = None,
-        roots: Roots | None = None,
-        kinds: Kind | None = None,
-    ) -> None:
-        """Put a statement on the chain, true or not."""
-        envelope = envelope or statement.sign(self.desk.signer)
-        keep_envelope(self.desk.blobs, envelope)
-        seq = self.desk.registrar.registry.version_count(self.model) + 1
-        roots = roots or statement.roots
-        if kinds is None:
-            kinds = statement.kinds if seq == 1 else roots.changed_from(self.first.roots)
-            kinds |= statement.kinds & Kind.METADATA
-        call = self.desk.registrar.registry.add_version(
-            self.model, seq, statement.parents, envelope.digest, to_recorded(roots), kinds
-        )
-        self.desk.outbox.send_and_wait(call, key=f"lie {seq}")
-
-    def failures(self) -> set[str]:
-        """Return which checks of the second version fail; the first is true."""
-        report = self.desk.audit(self.model)
-        failures = {check.name for check in report.failures}
-        assert all(name.startswith(f"{self.model}@2 ") for name in failures)
-        return {name.split(" ", 1)[1] for name in failures}
-
-
-def _claim(log: Dataset, old: DataClaim | None) -> DataClaim:
-    document = sha256(log.document.to_bytes())
-    if old is None:
-        return DataClaim(log.root, log.size, document, True, "first")
-    return DataClaim(log.root, log.size, document, True, "grown", tuple(log.consistency_path(old.size)))
-
-
-@pytest.fixture
-def liar(desk: Desk, tmp_path: Path) -> Liar:
-    """A publisher with one true version on the chain."""
-    return Liar(desk, tmp_path / "lies")
 
 
 def test_a_true_second_version_passes(liar: Liar) -> None:
@@ -117,10 +31,6 @@ def test_a_true_second_version_passes(liar: Liar) -> None:
 def _data(statement: VersionStatement, **changes: object) -> VersionStatement:
     assert statement.data is not None
     return replace(statement, data=replace(statement.data, **changes))  # type: ignore[arg-type]
-
-
-def _flagged(statement: VersionStatement, liar: Liar) -> VersionStatement:
-    return replace(statement, kinds=statement.roots.changed_from(liar.first.roots))
 
 
 # What the second statement says untruly, while chain and statement agree; and the checks that must fail.
@@ -137,6 +47,9 @@ LIES: dict[str, tuple[Callable[[VersionStatement], VersionStatement], set[str]]]
         lambda s: replace(s, manifest=Listing(5, FALSE)), {"manifest", "files"},
     ),
     "parameter root": (lambda s: replace(s, parameter_root=FALSE), {"parameter root"}),
+    "number of tensors": (
+        lambda s: replace(s, tensors=s.tensors and replace(s.tensors, count=9)), {"parameter root"},
+    ),
     "no parameter root": (
         lambda s: replace(s, parameter_root=None, tensors=None),
         {"tensor first.bias", "tensor first.weight", "tensor last.weight", "parameter root"},
@@ -162,7 +75,7 @@ LIES: dict[str, tuple[Callable[[VersionStatement], VersionStatement], set[str]]]
 @pytest.mark.parametrize("lie", LIES)
 def test_what_chain_and_statement_both_say_untruly_is_found_in_the_evidence(liar: Liar, lie: str) -> None:
     tell, expected = LIES[lie]
-    liar.record(_flagged(tell(liar.second()), liar))
+    liar.record(flagged(tell(liar.second()), liar))
     assert liar.failures() == expected
 
 
@@ -219,6 +132,30 @@ def test_a_revoked_version_that_is_still_released_is_found(liar: Liar) -> None:
     assert {check.name for check in report.failures} == {f"{liar.model} release 'production' status"}
     liar.desk.registrar.release(liar.model, "production", 1)
     assert liar.desk.audit(liar.model).ok
+
+
+def test_code_whose_files_have_other_sizes_than_listed_is_found(liar: Liar) -> None:
+    code = Manifest.of([FileEntry("train.py", 9, liar.desk.blobs.put(b"a = 1"))])
+    claim = CodeClaim(liar.desk.blobs.put(code.to_bytes()), "manifest")
+    liar.record(flagged(replace(liar.second(), code=claim), liar))
+    assert liar.failures() == {"code train.py"}
+
+
+def test_a_statement_that_says_more_than_we_read_is_refused(liar: Liar) -> None:
+    statement = liar.second()
+    payload = statement.to_bytes().replace(b'"digest":{', b'"digest":{"md5":"' + b"0" * 32 + b'",')
+    liar.record(statement, envelope=dsse.sign("application/vnd.in-toto+json", payload, liar.desk.signer))
+    assert liar.failures() == {"statement"}
+
+
+def test_an_ancestor_that_is_not_what_its_signer_bound_is_named(liar: Liar) -> None:
+    second = liar.second()
+    false = replace(second, place=replace(second.place, seq=9))
+    liar.record(false)
+    third = liar.honest(3, (sha256(false.to_bytes()),), second)
+    liar.record(third, kinds=third.kinds)
+    names = {check.name for check in liar.desk.audit(liar.model).failures}
+    assert names == {f"{liar.model}@2 place", f"{liar.model}@3 parents {third.parents[0].hex()}"}
 
 
 def test_an_ancestor_whose_signature_is_lost_is_named(liar: Liar) -> None:

@@ -10,10 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallystick.core.errors import InvalidInput
-from tallystick.models.dataset import part_bytes_max
 from tallystick.models.evidence import Evidence
-from tallystick.models.rows import split_digests
 from tallystick.store.blobs import BlobStore
 
 
@@ -145,22 +142,8 @@ def _data(was: Evidence, now: Evidence) -> DataChange:
     if old and new and new.relation == "grown" and was.statement_digest in now.statement.parents[:1]:
         return DataChange(old_size, new_size, old_size)  # the statement carries the proof, and the audit checks it
     shared = 0
-    for left, right in zip(_commitments(was), _commitments(now), strict=False):
+    for left, right in zip(was.commitments(), now.commitments(), strict=False):
         if left != right:
             break
         shared += 1
     return DataChange(old_size, new_size, shared)
-
-
-def _commitments(evidence: Evidence) -> Iterator[bytes]:
-    """Yield the commitments of a version's data log, a segment at a time; none where it records no data."""
-    if evidence.statement.data is None:
-        return
-    for segment in evidence.data.segments:
-        limit = part_bytes_max("commitments", segment.count)
-        found = split_digests(evidence.blobs.get(segment.commitments, limit))
-        if len(found) != segment.count:
-            raise InvalidInput(
-                "diff.segment", "a segment has another number of rows", expected=segment.count, got=len(found)
-            )
-        yield from found

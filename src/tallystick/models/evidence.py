@@ -9,6 +9,7 @@ its payload and signature prove it. Reading raises; `verify.py` is what goes on 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,8 +21,9 @@ from tallystick.core.errors import InvalidInput, TallystickError, VerificationFa
 from tallystick.core.limits import CANONICAL_BYTES_MAX
 from tallystick.core.manifest import Manifest
 from tallystick.core.statement import IN_TOTO
-from tallystick.models.dataset import DataDocument
+from tallystick.models.dataset import DataDocument, part_bytes_max
 from tallystick.models.roots import NOT_RECORDED, Architecture, Roots, TensorList
+from tallystick.models.rows import split_digests
 from tallystick.models.statement import VersionStatement
 from tallystick.store.blobs import BlobStore
 
@@ -142,6 +144,20 @@ class Evidence:
         if self.statement.data is None:
             raise InvalidInput("evidence.data", "this version records no training data")
         return DataDocument.from_bytes(self._document(self.statement.data.document))
+
+    def commitments(self) -> Iterator[bytes]:
+        """Yield the commitments of the data log, a segment at a time; none where the version records no data.
+
+        raises  InvalidInput "evidence.segment" when a segment has another number of rows than its document says
+        """
+        for segment in self.data.segments if self.statement.data else ():
+            limit = part_bytes_max("commitments", segment.count)
+            found = split_digests(self.blobs.get(segment.commitments, limit))
+            if len(found) != segment.count:
+                raise InvalidInput(
+                    "evidence.segment", "a segment has another number of rows", expected=segment.count, got=len(found)
+                )
+            yield from found
 
     def _document(self, digest: bytes) -> bytes:
         return self.blobs.get(digest, CANONICAL_BYTES_MAX)

@@ -55,6 +55,22 @@ def encode_row(row: Row) -> bytes:
     return data
 
 
+def check_row(data: bytes) -> None:
+    """Return if `data` is what `encode_row` writes: a row that could be spelt twice could be read twice.
+
+    raises  InvalidInput "row.form"
+    """
+    try:
+        row = orjson.loads(data)
+        if isinstance(row, list | dict) and encode_row(row) == data:
+            return
+    except (orjson.JSONDecodeError, InvalidInput):
+        pass
+    raise InvalidInput(
+        "row.form", "not a row", expected="canonical JSON of texts and integers", got=ascii(data[:80])
+    ) from None
+
+
 def entry_of(commitment: bytes) -> bytes:
     """Return the log entry of a commitment: canonical JSON {"commit", "kind"}."""
     return b'{"commit":"%b","kind":"%b"}' % (commitment.hex().encode(), ROW_KIND.encode())
@@ -152,10 +168,14 @@ class RowProof:
     def verify(self, size: int, root: bytes) -> None:
         """Return if the row is in the data log (size, root).
 
-        raises  VerificationFailed "row.size" or "merkle.inclusion"
+        raises  VerificationFailed "row.size", "row.form" or "merkle.inclusion"
         """
         if size != self.size:
             raise VerificationFailed("row.size", "the proof is for another size", expected=size, got=self.size)
+        try:
+            check_row(self.row)
+        except InvalidInput as error:
+            raise VerificationFailed(error.code, error.message, expected=error.expected, got=error.got) from None
         leaf = merkle.leaf_hash(entry_of(commit(Domain.ROW, self.salt, self.row)))
         merkle.verify_inclusion(self.index, size, leaf, self.path, root)
 

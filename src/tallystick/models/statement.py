@@ -38,6 +38,7 @@ PREDICATE_TYPE: Final = "https://tallystick.dev/model-change/v1"  # a name; noth
 RELATIONS: Final = ("first", "same", "grown", "restarted", "replaced")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?\Z", re.ASCII)
 _NAME_CHARS_MAX = 256  # the registry's 64 bytes, each of which may be spelt `\\xff` when it is no UTF-8
+_SALT_BYTES_MAX = 32
 _U64, _U256 = 2**64 - 1, 2**256 - 1
 
 
@@ -105,6 +106,7 @@ class VersionStatement:
 
     opaque           files that may hold weights but that nobody looked into
     hyperparameters  texts; metrics are decimal numbers as text
+    salt             hex digits that make this another payload, where a stranger registered the digest of the plain one
     """
 
     name: str
@@ -123,6 +125,7 @@ class VersionStatement:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    salt: str = ""
 
     def __post_init__(self) -> None:
         if (self.parameter_root is None) != (self.tensors is None):
@@ -149,8 +152,8 @@ class VersionStatement:
     def content(self) -> bytes:
         """A digest of all that the version is, apart from where it stands: equal for a version sent twice."""
         predicate = self._predicate()
-        for member in ("kinds", "parents", "place"):
-            del predicate[member]
+        for member in ("kinds", "parents", "place", "salt"):
+            predicate.pop(member, None)
         if predicate["data"] is not None:
             predicate["data"] = {
                 member: predicate["data"][member] for member in ("document", "published", "root", "size")
@@ -169,7 +172,8 @@ class VersionStatement:
     def from_bytes(cls, payload: bytes) -> VersionStatement:
         """Read a payload.
 
-        raises  InvalidInput for anything but an in-toto statement with this predicate, complete and within bounds
+        raises  InvalidInput for anything but an in-toto statement with this predicate, complete, within bounds, and
+                spelt as `to_bytes` spells it: what is signed can then mean nothing else to another reader
         """
         statement = Statement.from_bytes(payload)
         if statement.predicate_type != PREDICATE_TYPE or len(statement.subjects) != 1:
@@ -183,6 +187,11 @@ class VersionStatement:
             raise InvalidInput(
                 "statement.subject", "subject and predicate disagree", expected=found.manifest_root.hex(),
                 got=subject.sha256.hex(),
+            )  # fmt: skip
+        if found.to_bytes() != payload:
+            raise InvalidInput(
+                "statement.form", "the statement is spelt otherwise or says more than we read",
+                expected="canonical JSON, a subject with a name and a sha256 alone",
             )  # fmt: skip
         return found
 
@@ -206,6 +215,7 @@ class VersionStatement:
                 "chainId": str(place.chain_id), "model": str(place.model_id), "registry": place.registry,
                 "seq": str(place.seq), "signer": place.signer,
             },
+            **({"salt": self.salt} if self.salt else {}),
         }  # fmt: skip
 
 
@@ -216,7 +226,7 @@ _MEMBERS: Final = (
 
 
 def _read(predicate: object) -> VersionStatement:
-    found = documents.members(predicate, "predicate", _MEMBERS)
+    found = documents.members(predicate, "predicate", _MEMBERS, ("salt",))
     manifest_root, manifest = _read_listing(found["manifest"], "manifest", MANIFEST_FILES_MAX)
     parameter_root, tensors = None, None
     if found["parameters"] is not None:
@@ -241,6 +251,7 @@ def _read(predicate: object) -> VersionStatement:
         hyperparameters=_read_texts(found["hyperparameters"], "hyperparameters"),
         metrics=_read_texts(found["metrics"], "metrics"),
         note=documents.text(found["note"], "note", PREDICATE_TEXT_MAX),
+        salt=documents.hexed(found.get("salt", ""), "salt", _SALT_BYTES_MAX).hex(),
     )
 
 

@@ -16,7 +16,7 @@ Given a node, the registry's address and a blob store, in this order, for each v
     12  statement           binds exactly the recorded roots and parents
     13  kinds               what changed against the first parent is what was flagged
     14  data history        data was only added, by a consistency proof, or the statement says otherwise
-    15  parents             each ancestor back to the first is recorded and signed
+    15  parents             each ancestor back to the first is recorded, and recorded as it was signed
     16  status              as recorded
 
 and for the model, that its versions have no gap and its release pointers are what their events say. A check that fails
@@ -46,6 +46,7 @@ from tallystick.models.verify_data import check_data, check_data_history
 from tallystick.store.blobs import BlobStore
 
 STATUS_NAMES = {int(status): str(status.name).lower() for status in Status}
+_DISOWNED = "disowned at"
 
 
 class Auditor:
@@ -115,7 +116,8 @@ class Auditor:
                 yield from check_code(evidence, record.roots)
                 yield from check_data(evidence, record.roots, Path(folder))
             yield from _check_statement(record, evidence)
-            yield from check_data_history(evidence, record.roots, parent)
+            before = Evidence(self._blobs, record.version.parents[0]) if record.version.parents else None
+            yield from check_data_history(evidence, record.roots, parent, before)
         yield _check_kinds(record, parent)
         yield self._check_parents(record)
         status = record.version.status
@@ -143,7 +145,7 @@ class Auditor:
         yield Check.equal("place", f"{recorded!a} at {expected}", f"{name!a} at {place}")
 
     def _check_parents(self, record: VersionRecord) -> Check:
-        """Walk to the versions without parents; each on the way must be recorded, and signed by its signer's key."""
+        """Walk to the versions without parents; each on the way must be recorded as its signer's key signed it."""
         waiting = list(record.version.parents)
         seen: set[bytes] = set()
         while waiting:
@@ -160,10 +162,13 @@ class Auditor:
         return Check("parents", True, f"{len(seen)} ancestors recorded and signed" if seen else "a first version")
 
     def _walk(self, statement: bytes) -> tuple[bytes, ...]:
-        """Return the parents of an ancestor whose record and signature hold; remembered, since lineages share them."""
+        """Return the parents of an ancestor that is what its signer bound; remembered, since lineages share them."""
         if statement not in self._walked:
-            record = self._record_of(statement)
-            Evidence(self._blobs, statement).envelope.verify([record.key.key])
+            record, evidence = self._record_of(statement), Evidence(self._blobs, statement)
+            evidence.envelope.verify([record.key.key])
+            signed = evidence.statement
+            Report.of(self._check_place(record, signed.place, signed.name)).require()
+            Report.of(_check_statement(record, evidence)).require()
             self._walked[statement] = record.version.parents
         return self._walked[statement]
 
@@ -201,6 +206,22 @@ class Auditor:
             )
 
 
+def cautions(report: Report) -> tuple[Check, ...]:
+    """Return the checks that held and yet warn: a version that is not active any more, a key disowned since.
+
+    An audit asks whether history is whole, and a revoked version's is; who means to use the version must hear of it.
+    """
+    return tuple(
+        check
+        for check in report.checks
+        if check.ok
+        and (
+            (check.name.endswith(" status") and check.detail in (STATUS_NAMES[2], STATUS_NAMES[3]))
+            or (check.name.endswith(" signing key") and _DISOWNED in check.detail)
+        )
+    )
+
+
 def _check_signature(record: VersionRecord, evidence: Evidence) -> Iterator[Check]:
     key, version = record.key, record.version
     try:
@@ -222,7 +243,7 @@ def _check_signature(record: VersionRecord, evidence: Evidence) -> Iterator[Chec
         yield Check.failed("payload", error)
     signed_at = version.registered_at
     active = key.since <= signed_at and (key.until == 0 or signed_at <= key.until)
-    disowned = f", disowned at {key.revoked}" if key.revoked else ""
+    disowned = f", {_DISOWNED} {key.revoked}" if key.revoked else ""
     yield Check("signing key", active, f"in charge from {key.since} to {key.until or 'now'}{disowned}")
 
 

@@ -66,9 +66,12 @@ def check_code(evidence: Evidence, chain: Roots) -> Iterator[Check]:
     faults = []
     for entry in manifest.files:
         try:
-            evidence.blobs.check(entry.sha256, limit=entry.size)
+            size = evidence.blobs.check(entry.sha256, limit=entry.size)
         except TallystickError as error:
             faults.append(Check.failed(f"code {entry.name}", error))
+            continue
+        if size != entry.size:
+            faults.append(Check.equal(f"code {entry.name}", f"{entry.size} bytes", f"{size} bytes"))
     yield from faults or [Check.equal("code", chain.code, claim.digest, f"{manifest.count} files")]
 
 
@@ -86,8 +89,8 @@ def _fetch(evidence: Evidence, manifest: Manifest, scratch: Path) -> tuple[list[
         actual = FileEntry(entry.name, path.stat().st_size, digest)
         found.append(actual)
         if actual != entry:
-            fault = "its content is not what was signed"
-            faults.append(Check.equal(f"file {entry.name}", entry.sha256, digest, fault))
+            expected, got = (f"{side.size} bytes {side.sha256.hex()}" for side in (entry, actual))
+            faults.append(Check.equal(f"file {entry.name}", expected, got, "its content is not what was signed"))
     return faults, found
 
 
@@ -96,7 +99,13 @@ def _check_tensors(evidence: Evidence, chain: Roots, content: ModelContent) -> I
         yield from _name_tensors(evidence.tensors, content.tensors)
     except TallystickError as error:
         yield Check.failed("tensor list", error)
-    yield Check.equal("parameter root", chain.parameters, content.tensors.root, f"{content.tensors.count} tensors")
+    listing = evidence.statement.tensors
+    expected = _counted(0 if listing is None else listing.count, chain.parameters)
+    yield Check.equal("parameter root", expected, _counted(content.tensors.count, content.tensors.root), "recomputed")
+
+
+def _counted(count: int, root: bytes | None) -> str:
+    return f"{count} tensors {'none' if root is None else root.hex()}"
 
 
 def _name_tensors(listed: TensorList, found: TensorList) -> Iterator[Check]:

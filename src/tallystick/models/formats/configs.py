@@ -2,7 +2,8 @@
 
 A configuration is read by anyone's library and saved again by a newer one, with another version in it. The keys that
 then move without the architecture moving are dropped by the fixed list below; a change of the list is a new version of
-the root. Floats and large integers become `{"$number": "…"}`, so that no two configurations share a form.
+the root. `training` is dropped from our own files alone: a foreign model may well compute with what is called so.
+Floats and large integers become `{"$number": "…"}`, so that no two configurations share a form.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SKLEARN_KIND = "tallystick/sklearn/v1"  # our own configuration, canonical alrea
 # Files that describe an architecture, in any folder: Hugging Face, PEFT adapters, and what `sklearn.py` writes.
 CONFIG_NAMES: Final = frozenset({"adapter_config.json", "architecture.json", "config.json"})
 
-# tallystick/architecture/v1: who saved it, where and with what; and in our own files, how it was trained.
+# tallystick/architecture/v1: who saved it, where and with what.
 VOLATILE_KEYS: Final = frozenset(
     {
         "_commit_hash",
@@ -35,10 +36,10 @@ VOLATILE_KEYS: Final = frozenset(
         "sklearn_version",
         "timestamp",
         "torch_version",
-        "training",
         "transformers_version",
     }
 )
+_OWN_VOLATILE_KEYS: Final = VOLATILE_KEYS | {"training"}  # and how it was trained
 
 
 def read_config(data: bytes, what: str) -> Any:
@@ -50,7 +51,8 @@ def read_config(data: bytes, what: str) -> Any:
         raise InvalidInput(
             "config.size", f"{what} is too large", expected=f"≤ {MODEL_CONFIG_BYTES_MAX} bytes", got=len(data)
         )
-    return without_volatile(_own(data) or parse_json(data, what))
+    own = _own(data)
+    return _without(parse_json(data, what), VOLATILE_KEYS) if own is None else _without(own, _OWN_VOLATILE_KEYS)
 
 
 def parse_json(data: bytes, what: str) -> Any:
@@ -72,15 +74,6 @@ def parse_json(data: bytes, what: str) -> Any:
     return value
 
 
-def without_volatile(value: Any) -> Any:
-    """Return `value` without the members whose keys are volatile, at every level."""
-    if isinstance(value, dict):
-        return {key: without_volatile(item) for key, item in value.items() if key not in VOLATILE_KEYS}
-    if isinstance(value, list):
-        return [without_volatile(item) for item in value]
-    return value
-
-
 def number(value: float | int) -> Any:
     """Return how a number stands in a canonical configuration: integers as they are, the rest written out.
 
@@ -89,6 +82,15 @@ def number(value: float | int) -> Any:
     if isinstance(value, int) and abs(value) <= SAFE_INTEGER_MAX:
         return value
     return {NUMBER: repr(value)}
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    """Return `value` without the members of these keys, at every level."""
+    if isinstance(value, dict):
+        return {key: _without(item, keys) for key, item in value.items() if key not in keys}
+    if isinstance(value, list):
+        return [_without(item, keys) for item in value]
+    return value
 
 
 def _own(data: bytes) -> Any:
