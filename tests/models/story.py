@@ -65,6 +65,21 @@ class Published:
         return replace(self, desk=replace(self.desk, blobs=BlobStore(str(folder)), folder=folder.parent))
 
 
+class Crash(Exception):
+    """The process died here."""
+
+
+def crashing(desk: Desk, place: str) -> Registrar:
+    """Return a registrar whose outbox dies at a place of its own choosing."""
+
+    def die(reached: str) -> None:
+        if reached == place:
+            raise Crash
+
+    outbox = Outbox(desk.folder / "outbox.db", desk.node, desk.outbox.account, faults=die)
+    return Registrar(outbox, desk.registry, desk.blobs)
+
+
 def _account(number: int) -> Account:
     return Account(bytes([number]) * 32)
 

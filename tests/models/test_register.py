@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.chain.outbox import Outbox
 from tallystick.contracts import Kind
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError
 from tallystick.models import dataset
@@ -16,26 +15,11 @@ from tallystick.models.environment import describe_environment
 from tallystick.models.evidence import Evidence, envelope_name, load_record
 from tallystick.models.formats.folder import inspect
 from tallystick.models.keeping import keep_content
-from tallystick.models.register import Registrar, Training
+from tallystick.models.register import Training
 from tallystick.models.roots import UNCHANGED
-from tests.models.story import ENVIRONMENT, Desk, Published, table, write_version
+from tests.models.story import ENVIRONMENT, Crash, Desk, Published, crashing, table, write_version
 
 PLAIN = Training(environment=ENVIRONMENT)
-
-
-class Crash(Exception):
-    """The process died here."""
-
-
-def _crashing(desk: Desk, place: str) -> Registrar:
-    """Return a registrar whose outbox dies at a place of its own choosing."""
-
-    def die(reached: str) -> None:
-        if reached == place:
-            raise Crash
-
-    outbox = Outbox(desk.folder / "outbox.db", desk.node, desk.outbox.account, faults=die)
-    return Registrar(outbox, desk.registry, desk.blobs)
 
 
 class TestModels:
@@ -260,7 +244,7 @@ class TestCrashes:
     def test_a_version_is_added_exactly_once(self, desk: Desk, tmp_path: Path, place: str) -> None:
         model, folder = desk.registrar.register("m"), write_version(tmp_path / "v", 1)
         with pytest.raises(Crash):
-            _crashing(desk, place).add_version(model, folder, desk.signer, PLAIN)
+            crashing(desk, place).add_version(model, folder, desk.signer, PLAIN)
         added = desk.registrar.add_version(model, folder, desk.signer, PLAIN)
         assert added.seq == 1
         assert desk.registrar.registry.version_count(model) == 1
@@ -269,7 +253,7 @@ class TestCrashes:
     def test_evidence_is_there_before_the_chain_hears_of_it(self, desk: Desk, tmp_path: Path) -> None:
         model, folder = desk.registrar.register("m"), write_version(tmp_path / "v", 1)
         with pytest.raises(Crash):
-            _crashing(desk, "draft.before").add_version(model, folder, desk.signer, PLAIN)
+            crashing(desk, "draft.before").add_version(model, folder, desk.signer, PLAIN)
         assert desk.registrar.registry.version_count(model) == 0
         held = {path.name for path in (desk.folder / "blobs" / "sha256").rglob("*") if path.is_file()}
         statements = [path.name.split(".")[0] for path in (desk.folder / "blobs" / "statements").iterdir()]

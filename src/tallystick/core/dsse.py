@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tallystick.core import canonical, documents
-from tallystick.core.digest import check_digest, sha256
+from tallystick.core.digest import sha256
+from tallystick.core.ed25519 import check_public_key
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.core.limits import CANONICAL_BYTES_MAX, SIGNATURES_MAX
 
@@ -49,11 +50,11 @@ class Envelope:
     def verify(self, public_keys: Iterable[bytes], threshold: int = 1) -> tuple[bytes, ...]:
         """Return those of `public_keys` (32 bytes each) that signed, at least `threshold` different ones.
 
-        raises  VerificationFailed "dsse.signature" when too few did, InvalidInput "digest.length" when a key is not
-                32 bytes
+        raises  VerificationFailed "dsse.signature" when too few did, InvalidInput "digest.length" or "ed25519.weak"
+                when a key is none that binds its owner
         """
         message = pae(self.payload_type, self.payload)
-        keys = dict.fromkeys(check_digest(key, "Ed25519 public key") for key in public_keys)
+        keys = dict.fromkeys(check_public_key(key) for key in public_keys)
         accepted = tuple(key for key in keys if self._is_signed_by(key, message))
         if len(accepted) < max(threshold, 1):
             raise VerificationFailed(

@@ -9,7 +9,8 @@ from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
-_REFERENCE = re.compile(r"([1-9][0-9]{0,76})(?:@(?:([1-9][0-9]{0,17})|([a-z][a-z0-9._-]{0,31})))?\Z", re.ASCII)
+_CHANNEL = r"[a-z][a-z0-9._-]{0,31}"
+_REFERENCE = re.compile(rf"([1-9][0-9]{{0,76}})(?:@(?:([1-9][0-9]{{0,17}})|({_CHANNEL})))?\Z", re.ASCII)
 
 
 def checksum_address(raw: bytes) -> str:
@@ -42,6 +43,21 @@ def parse_address(text: object) -> str:
 def address_of_public_key(public: bytes) -> str:
     """Return the address of an uncompressed secp256k1 public key of 64 bytes (without the 0x04)."""
     return checksum_address(keccak(public)[12:])
+
+
+def check_channel(name: str) -> str:
+    """Return `name` if `MODEL@CHANNEL` can be written with it; the registry itself takes any text.
+
+    raises  InvalidInput "model.channel"
+    """
+    if not re.fullmatch(_CHANNEL, name, re.ASCII):
+        raise InvalidInput(
+            "model.channel",
+            "not a name for a release channel",
+            expected="a-z, then a-z, 0-9, dots, dashes, underscores; at most 32",
+            got=ascii(name)[:80],
+        )
+    return name
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ same call once more.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from tallystick.chain.outbox import Outbox
 from tallystick.contracts import Kind, Status
 from tallystick.core import canonical
 from tallystick.core.digest import sha256
-from tallystick.core.errors import Broken, InvalidInput, TallystickError
-from tallystick.core.ids import parse_address
+from tallystick.core.ed25519 import check_public_key
+from tallystick.core.errors import Broken, InvalidInput, Rejected, TallystickError
+from tallystick.core.ids import check_channel, parse_address
 from tallystick.models.dataset import Dataset
 from tallystick.models.environment import describe_environment
 from tallystick.models.evidence import Evidence, from_recorded, to_recorded
@@ -105,8 +107,9 @@ class Registrar:
     def rotate_key(self, public_key: bytes) -> int:
         """Return the index of `public_key`, which signs for this account from now on.
 
-        raises  Rejected "keys: already used" when it did so before and was replaced
+        raises  Rejected "keys: already used" when it did so before and was replaced; InvalidInput "ed25519.weak"
         """
+        check_public_key(public_key)
         if self.registry.active_key(self.account) != public_key:
             times = self.registry.key_count(self.account)
             self._send(self.registry.rotate_key(public_key), f"rotate-key {public_key.hex()} {times}")
@@ -152,7 +155,7 @@ class Registrar:
         keep_content(self._blobs, folder, content)
         if training.dataset is not None:
             keep_data(self._blobs, training.dataset, publish_rows=training.publish_rows)
-        envelope = statement.sign(signer)
+        envelope = self._unclaimed(statement).sign(signer)
         keep_envelope(self._blobs, envelope)
         call = self.registry.add_version(
             model_id, place.seq, chosen, envelope.digest, to_recorded(statement.roots), statement.kinds
@@ -179,11 +182,24 @@ class Registrar:
     def release(self, model_id: int, channel: str, seq: int) -> None:
         """The channel points at the version `seq`, or with 0 at none; nothing is sent when it does already.
 
-        raises  Rejected "releases: version is revoked", …
+        raises  InvalidInput "model.channel"; Rejected "releases: version is revoked", …
         """
+        if seq:  # from any other channel, versions can be withdrawn
+            check_channel(channel)
         if self.registry.released(model_id, channel) != seq:
             times = self.registry.release_count(model_id, channel)
             self._send(self.registry.release(model_id, channel, seq), f"release {model_id} {channel} {seq} {times}")
+
+    def transfer(self, model_id: int, receiver: str) -> None:
+        """The model belongs to `receiver`, and its delegates have ended; nothing is sent when it does already.
+
+        raises  Rejected "erc721: not owner or approved", "erc721: receiver refused", …
+        """
+        receiver = parse_address(receiver)
+        model = self.registry.model(model_id)
+        if model.owner != receiver:
+            call = self.registry.safe_transfer_from(self.account, receiver, model_id)
+            self._send(call, f"transfer {model_id} {receiver} {model.transfers}")
 
     def set_delegate(self, model_id: int, account: str, *, allowed: bool) -> None:
         """`account` may, or may no longer, add versions; nothing is sent when it is so already."""
@@ -240,6 +256,19 @@ class Registrar:
             return Evidence(self._blobs, last.statement).statement.content == statement.content
         except TallystickError:
             return False  # made elsewhere, its evidence is not in this store
+
+    def _unclaimed(self, statement: VersionStatement) -> VersionStatement:
+        """Return the statement, salted if a stranger registered its digest under a model of his own.
+
+        Evidence is public before the chain hears of it, and the registry takes a digest once, from whoever comes first.
+        """
+        try:
+            taken = self.registry.version_of(sha256(statement.to_bytes()))
+        except Rejected:
+            return statement
+        place = statement.place
+        is_ours = taken == (place.model_id, place.seq)  # sent by an earlier call, and mined just now
+        return statement if is_ours else replace(statement, salt=secrets.token_hex(16))
 
     def _check_key(self, signer: Ed25519PrivateKey) -> None:
         active, own = self.registry.active_key(self.account), signer.public_key().public_bytes_raw()
