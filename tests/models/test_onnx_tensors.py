@@ -135,7 +135,9 @@ class TestExternalData:
             {}, {"location": "missing"}, {"location": "../outside"}, {"location": "/etc/passwd"}, {"location": ""},
             {"location": "link"}, {"location": "a\\b"}, {"location": "weights.data", "offset": "-1"},
             {"location": "weights.data", "offset": "5"}, {"location": "weights.data", "offset": "0x4"},
-            {"location": "weights.data", "offset": str(2**70)}, {"location": "weights.data", "length": "23"},
+            {"location": "weights.data", "offset": str(2**70)},
+            {"location": "weights.data", "offset": str(2**63 - 1)}, {"location": "weights.data", "offset": str(2**62)},
+            {"location": "weights.data", "length": "23"},
             {"location": "weights.data", "other": "1"},
         ],
     )  # fmt: skip

@@ -16,12 +16,14 @@ from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, StackingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -86,6 +88,19 @@ def test_every_fitted_number_is_in_a_tensor_at_its_value(tmp_path: Path) -> None
     }.items():  # fmt: skip
         assert found[name][1:] == (array.shape, array.tobytes()), name
     assert found["steps/standardscaler/n_features_in_"] == ("I64", (), struct.pack("<q", 30))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (SVC(), "_gamma"), (SVC(), "_n_support"), (SVC(probability=True, random_state=0), "_probA"),
+        (PowerTransformer(), "_scaler/mean_"), (GaussianProcessRegressor(normalize_y=True), "_y_train_mean"),
+        (KNNImputer(), "_fit_X"), (TfidfVectorizer(), "_tfidf/idf_"),
+    ],
+)  # fmt: skip
+def test_what_an_estimator_answers_by_under_a_private_name_is_written_too(estimator: Any, name: str) -> None:
+    fitted = estimator.fit(["one two", "two three"]) if isinstance(estimator, TfidfVectorizer) else _fit(estimator)
+    assert name in {found for found, _, _, _ in evidence.parameters(fitted)}
 
 
 def test_a_tree_is_written_by_its_arrays() -> None:

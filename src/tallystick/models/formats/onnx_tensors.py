@@ -7,6 +7,7 @@ too much or too little of one, would read differently in different runtimes and 
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,9 @@ def external_in(root: Path, model: str) -> External:
     def read(location: str, offset: int, size: int) -> Iterator[bytes]:
         name = check_name(posixpath.join(posixpath.dirname(model), location), "external data location")
         with open_regular(safe_join(root, name)) as file:
+            held = os.fstat(file.fileno()).st_size
+            if offset + size > held:  # before seeking, which fails in its own way beyond what a file system can hold
+                raise InvalidInput("onnx.external", f"{name} is too short", expected=f"{offset + size} bytes", got=held)
             file.seek(offset)
             while size:
                 piece = file.read(min(size, BLOB_CHUNK_BYTES))

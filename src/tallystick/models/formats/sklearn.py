@@ -30,7 +30,12 @@ _OPSETS: Final = {"": 18, "ai.onnx.ml": 3}  # pinned: a newer converter must not
 _JSON = ".json"  # ends the name of a tensor whose bytes are canonical JSON: texts, None, mixed lists
 
 # Fitted state that scikit-learn keeps under private names, and without which an estimator could not answer.
-_PRIVATE: Final = frozenset({"_baseline_prediction", "_fit_X", "_predictors", "_y"})
+_PRIVATE: Final = frozenset(
+    {
+        "_baseline_prediction", "_fit_X", "_gamma", "_mask_fit_X", "_n_support", "_predictors", "_probA", "_probB",
+        "_scaler", "_tfidf", "_valid_mask", "_y", "_y_train_mean", "_y_train_std",
+    }
+)  # fmt: skip
 # How training went, clocks, and second names for what stands elsewhere: nothing here reaches a prediction.
 _LEFT_OUT: Final = frozenset(
     {
