@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from tallystick.cli.door import ask_passphrase, in_workspace
+from tallystick.cli.door import PASSPHRASE_FILE, ask_passphrase, in_workspace
 from tallystick.cli.output import Output, table
+from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import KEYSTORE_BYTES_MAX
 from tallystick.store.files import read_bounded
-from tallystick.store.keys import KeyInfo
+from tallystick.store.keys import KeyInfo, PassphrasePort
 from tallystick.tally import Tally
 
 
@@ -27,7 +29,7 @@ def command() -> None:
 def new(output: Output, tally: Tally, name: str, signer: bool) -> None:
     """Make the key NAME."""
     keys = tally.workspace.keyring
-    _show(output, (keys.create_signer if signer else keys.create_account)(name, ask_passphrase))
+    _show(output, (keys.create_signer if signer else keys.create_account)(name, asked_twice(ask_passphrase)))
 
 
 @command.command("import")
@@ -50,6 +52,18 @@ def list_(output: Output, tally: Tally) -> None:
     keys = tally.workspace.keyring.list()
     rows = [(key.name, key.kind, key.public, "development" if key.development else "") for key in keys]
     output.result({"keys": [vars(key) for key in keys]}, table("keys", ("name", "kind", "public", ""), rows))
+
+
+def asked_twice(ask: PassphrasePort) -> PassphrasePort:
+    """Return `ask`, but a passphrase that is typed is typed twice: a slip would lock the key away for ever."""
+
+    def ask_new(name: str) -> str:
+        entered = ask(name)
+        if not os.environ.get(PASSPHRASE_FILE) and entered != ask(f"{name}, again"):
+            raise InvalidInput("cli.passphrase", "the two passphrases differ", hint="try again; no key was made")
+        return entered
+
+    return ask_new
 
 
 def _show(output: Output, key: KeyInfo) -> None:

@@ -12,12 +12,13 @@ from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, printable, table
 from tallystick.core.canonical import parse
 from tallystick.core.errors import InvalidInput
-from tallystick.core.ids import ModelRef
+from tallystick.core.ids import ModelRef, parse_address
 from tallystick.core.limits import CANONICAL_BYTES_MAX
 from tallystick.models.dataset import open_dataset
 from tallystick.models.diff import Change, VersionDiff
 from tallystick.models.history import History
 from tallystick.models.register import STATUSES, Training
+from tallystick.models.verify import cautions
 from tallystick.store.files import read_bounded
 from tallystick.tally import Tally
 
@@ -61,6 +62,7 @@ def register(output: Output, tally: Tally, name: str, uri: str, key: str) -> Non
 @click.option("--parameters", type=click.Path(path_type=Path), help="Hyper-parameters: a JSON object of texts.")
 @click.option("--metrics", type=click.Path(path_type=Path), help="Metrics: a JSON object of decimal numbers as text.")
 @click.option("--parent", "parents", type=MODEL, multiple=True, help="What it was made from; the last version if none.")
+@click.option("--environment", type=click.Path(path_type=Path), help="Where it was made: JSON texts; here if left out.")
 @click.option("--note", default="", help="A remark that is signed with the rest.")
 @in_workspace
 def add_version(
@@ -75,12 +77,14 @@ def add_version(
     parameters: Path | None,
     metrics: Path | None,
     parents: tuple[ModelRef, ...],
+    environment: Path | None,
     note: str,
 ) -> None:
     """Record what is in FOLDER as the next version of MODEL, with all its evidence."""
     training = Training(
         hyperparameters=_texts(parameters),
         metrics=_texts(metrics),
+        environment=None if environment is None else _texts(environment),
         note=note,
         dataset=None if data is None else open_dataset(data),
         replaced_because=replaced_because,
@@ -104,10 +108,11 @@ def add_version(
 @command.command()
 @click.argument("model", type=MODEL)
 @click.argument("channel")
+@click.option("--withdraw", is_flag=True, help="Point it at no version.")
 @in_workspace
-def release(output: Output, tally: Tally, model: ModelRef, channel: str) -> None:
+def release(output: Output, tally: Tally, model: ModelRef, channel: str, withdraw: bool) -> None:
     """Point CHANNEL (such as production) at the version MODEL@SEQ."""
-    model_id, seq = tally.models.resolve(model)
+    model_id, seq = (model.model_id, 0) if withdraw else tally.models.resolve(model)
     tally.models.registrar.release(model_id, channel, seq)
     output.result({"model": model_id, "channel": channel, "seq": seq})
 
@@ -136,6 +141,37 @@ def delegate(output: Output, tally: Tally, model: ModelRef, account: str, remove
     """Let ACCOUNT add versions to MODEL until it changes hands."""
     tally.models.registrar.set_delegate(model.model_id, account, allowed=not remove)
     output.result({"model": model.model_id, "account": account, "allowed": not remove})
+
+
+@command.command()
+@click.argument("model", type=MODEL)
+@click.argument("account")
+@click.option("--yes", is_flag=True, help="Do not ask; only ACCOUNT can give it back.")
+@in_workspace
+def transfer(output: Output, tally: Tally, model: ModelRef, account: str, yes: bool) -> None:
+    """Give MODEL to ACCOUNT: its history stands, its delegates end."""
+    output.confirm(f"Give model {model.model_id} to {account}?", yes)
+    tally.models.registrar.transfer(model.model_id, account)
+    output.result({"model": model.model_id, "owner": tally.models.registrar.registry.model(model.model_id).owner})
+
+
+@command.command()
+@click.argument("account", default="")
+@in_workspace
+def keys(output: Output, tally: Tally, account: str) -> None:
+    """List the signing keys that ACCOUNT ever had in the registry, by index; this workspace's if left out."""
+    registry = tally.models.registrar.registry
+    account = parse_address(account or tally.account.address)
+    found = [registry.key_at(account, index) for index in range(registry.key_count(account))]
+    lines = [(index, key.key.hex(), key.since, key.until or "", key.revoked or "") for index, key in enumerate(found)]
+    listed = [
+        {"index": index, "key": key.key.hex(), "since": key.since, "until": key.until, "revoked": key.revoked}
+        for index, key in enumerate(found)
+    ]
+    output.result(
+        {"account": account, "keys": listed},
+        table(f"keys of {account}", ("index", "key", "since", "until", "revoked"), lines),
+    )
 
 
 @command.command("rotate-key")
@@ -198,7 +234,10 @@ def diff(output: Output, tally: Tally, old: ModelRef, new: ModelRef) -> None:
 def verify(output: Output, tally: Tally, model: ModelRef, verbose: bool) -> int:
     """Recompute MODEL, or MODEL@SEQ, from chain and evidence alone."""
     report = tally.models.verify(model)
-    output.report(report, {"model": str(model), "registry": tally.models.address}, verbose)
+    warned = [f"{check.name}: {check.detail}" for check in cautions(report)]
+    output.report(report, {"model": str(model), "registry": tally.models.address, "cautions": warned}, verbose)
+    for caution in warned:
+        output.note(caution)
     return 0 if report.ok else EXIT_FAULTS_FOUND
 
 
