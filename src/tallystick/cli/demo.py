@@ -12,7 +12,7 @@ from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.demos.lifecycle import PREDICTIONS, Settings, tell
 from tallystick.demos.places import Places
-from tallystick.demos.story import Story
+from tallystick.demos.story import Story, brief
 
 
 @click.command("demo")
@@ -23,26 +23,22 @@ from tallystick.demos.story import Story
 def command(output: Output, folder: Path, predictions: int, rpc: str | None) -> int:
     """Record a model's whole life, audit it from the public half alone, then tamper with it and be caught."""
     story, places = tell(Settings(folder, predictions, rpc), output.progress)
-    summary = story.summary()
-    output.result(summary, _closing(story, places))
-    whole = (
-        summary["checks_passed"] == summary["checks_total"] and summary["tampers_caught"] == summary["tampers_tried"]
-    )
-    return 0 if whole else EXIT_FAULTS_FOUND
+    output.result(story.summary(), _closing(story, places))
+    return 0 if story.is_whole else EXIT_FAULTS_FOUND
 
 
 def _closing(story: Story, places: Places) -> list[str | Table]:
     """Return the closing summary: what was recorded, what was checked, what was caught."""
     versions = [
-        (f"v{one.seq}", one.title, one.statement[:16] + "…", ", ".join(one.kinds) or "first", one.rows,
+        (f"v{one.seq}", one.title, one.statement[:8] + "…", ", ".join(one.kinds) or "first", one.rows,
          one.metrics["test_accuracy"], f"{one.gas:,}")
         for one in story.versions
     ]  # fmt: skip
     anchors = [
-        (f"{one.size:,}", one.root[:16] + "…", one.transaction[:16] + "…", f"{one.gas:,}") for one in story.anchors
+        (f"{one.size:,}", one.root[:8] + "…", one.transaction[:8] + "…", f"{one.gas:,}") for one in story.anchors
     ]
     tampers = [
-        ("✓" if one.caught else "✗", one.target, one.findings[0] if one.findings else "nothing was noticed")
+        ("✓" if one.caught else "✗", one.target, brief(one.findings[0]) if one.findings else "nothing was noticed")
         for one in story.tampers
     ]
     ordered = sorted(story.latencies_ms)
@@ -68,5 +64,6 @@ def _closing(story: Story, places: Places) -> list[str | Table]:
         "",
         f"{summary['tampers_caught']} of {summary['tampers_tried']} tampers caught",
         f"{summary['seconds']} seconds: {times}",
-        f"report: {places.report}",
+        "",
+        f"The report, with pictures and the commands that repeat the audit: {places.report}",
     ]

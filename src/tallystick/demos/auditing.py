@@ -45,7 +45,8 @@ def audit_elsewhere(given: Given) -> dict[str, Any]:
 
 def failures(found: dict[str, Any]) -> list[str]:
     """Return what the audit said of each failed check."""
-    return [f"{check['name']}: {check['detail']}" for check in found["checks"] if not check["ok"]]
+    faults = [check for check in found["checks"] if not check["ok"]]
+    return [f"{fault['name']}: {fault['detail'] or 'not what was recorded'}" for fault in faults]
 
 
 def audit_untouched(places: Places, given: Given, story: Story) -> None:

@@ -6,7 +6,6 @@ features, as scikit-learn ships it. This story shows provenance; it is no medica
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +38,6 @@ class Trained:
     rows: int
     hyperparameters: dict[str, str]
     metrics: dict[str, str]
-    scores: np.ndarray[Any, Any]
 
 
 def load_split() -> Split:
@@ -98,12 +96,4 @@ def _fit(title: str, estimator: Any, split: Split, rows: int, hyperparameters: d
         "test_roc_auc": f"{roc_auc_score(split.test_labels, scores):.4f}",
         "test_rows": str(len(split.test_labels)),
     }
-    return Trained(title, estimator, rows, hyperparameters, metrics, scores)
-
-
-def table_rows(split: Split, start: int, end: int) -> Sequence[tuple[list[str], str]]:
-    """Return training rows [start, end) as evidence: decimal strings (shortest that read back) and the label."""
-    return [
-        ([str(value) for value in row], str(label))
-        for row, label in zip(split.train[start:end], split.train_labels[start:end], strict=True)
-    ]
+    return Trained(title, estimator, rows, hyperparameters, metrics)

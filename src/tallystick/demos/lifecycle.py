@@ -79,6 +79,7 @@ def tell(settings: Settings, chapter: Chapter) -> tuple[Story, Places]:
             verify_receipt(tally, places, story)
         origin = tally.inference.reader().origin
         given = Given(settings.rpc or str(places.chain), story.registry, story.anchor, places.evidence)
+        story.commands = _commands(settings, story, places, str(tally.inference.verifier_key()))
     if settings.rpc is None:
         shutil.copyfile(places.workspace / "chain.db", places.chain)
     with _timed(story, "audit"), chapter("audit in another process", 1) as advance:
@@ -106,6 +107,17 @@ def _open(settings: Settings, places: Places) -> Tally:
     tally = Tally.open(places.workspace, lambda _: passphrase)
     fund_from_unlocked(tally.node, tally.account.address, FUNDS_WEI)
     return tally
+
+
+def _commands(settings: Settings, story: Story, places: Places, vkey: str) -> tuple[str, ...]:
+    """Return what a reader types in the story's folder to repeat the audit and the check of the receipt."""
+    chain = "NODE-URL" if settings.rpc else places.chain.relative_to(places.root)  # a URL may carry an access token
+    evidence, receipt = (path.relative_to(places.root) for path in (places.evidence, places.public / "receipt.json"))
+    return (
+        f"tally audit --chain {chain} --blobs {evidence} --verbose \\",
+        f"  --registry {story.registry} --anchor {story.anchor}",
+        f"tally log verify {receipt} --vkey {vkey}",
+    )
 
 
 def _nobody(name: str) -> str:

@@ -1,43 +1,75 @@
-"""The lineage picture: versions as boxes in a row, each with the roots that moved, as SVG that needs nothing else."""
+"""The lineage picture: versions as boxes in a row, each with its roots and which of them moved, as SVG that needs
+nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from tallystick.demos.story import VersionTold
 
 ROOTS = ("data", "parameters", "architecture", "code")
 
-_WIDTH, _HEIGHT, _GAP, _TOP = 212, 158, 34, 12
+_WIDTH, _HEIGHT, _GAP, _TOP, _EDGE = 224, 174, 30, 12, 2
+_MINUS = "\u2212"
 
 
-def lineage_svg(versions: Sequence[VersionTold]) -> str:
-    """Return the picture; a filled dot says that this root differs from the version before."""
-    width = len(versions) * (_WIDTH + _GAP) - _GAP + 24
-    boxes = "".join(_box(version, 12 + place * (_WIDTH + _GAP)) for place, version in enumerate(versions))
-    arrows = "".join(_arrow(12 + place * (_WIDTH + _GAP)) for place in range(1, len(versions)))
+def lineage_svg(versions: Sequence[VersionTold], channels: Mapping[str, int]) -> str:
+    """Return the picture; a filled dot says that this root differs from the version before.
+
+    channels  what is released: channel to sequence number
+    """
+    width = len(versions) * (_WIDTH + _GAP) - _GAP + 2 * _EDGE
+    parts = []
+    for place, version in enumerate(versions):
+        left = _EDGE + place * (_WIDTH + _GAP)
+        parts.append(_box(version, versions[place - 1] if place else None, left))
+        parts += [_arrow(left)] if place else []
+        parts += [_released(left, channel) for channel, seq in channels.items() if seq == version.seq]
     return (
-        f'<svg viewBox="0 0 {width} {_HEIGHT + 2 * _TOP}" role="img" aria-label="lineage of the model" class="lineage">'
-        f"{arrows}{boxes}</svg>"
+        f'<svg viewBox="0 0 {width} {_HEIGHT + 2 * _TOP + 4}" role="img" aria-label="lineage of the model" '
+        f'class="lineage">{"".join(parts)}</svg>'
     )
 
 
-def _box(version: VersionTold, left: int) -> str:
+def _box(version: VersionTold, before: VersionTold | None, left: int) -> str:
     lines = [
         f'<rect x="{left}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" class="box"/>',
-        _text(left + 12, _TOP + 24, f"v{version.seq}  {version.title}", "head"),
-        _text(left + 12, _TOP + 44, f"{version.statement[:16]}…", "mono"),
+        _text(left + 14, _TOP + 26, f"v{version.seq}  {version.title}", "head"),
+        _text(left + 14, _TOP + 45, f"statement {version.statement[:12]}…", "mono quiet"),
     ]
     for row, root in enumerate(ROOTS):
-        top = _TOP + 68 + 19 * row
-        moved = root in version.kinds
-        lines.append(f'<circle cx="{left + 18}" cy="{top - 4}" r="5" class="{"moved" if moved else "same"}"/>')
-        label = root if root != "data" else f"data, {version.rows} rows"
-        lines.append(_text(left + 30, top, label, "strong" if moved else "quiet"))
-    accuracy = version.metrics.get("test_accuracy", "")
-    lines.append(_text(left + 12, _TOP + 148, f"held-out accuracy {accuracy}", "quiet"))
+        lines.append(_root(version, root, left, _TOP + 73 + 20 * row))
+    lines.append(f'<path d="M{left + 14} {_TOP + 145} h{_WIDTH - 28}" class="rule"/>')
+    lines.append(_text(left + 14, _TOP + 163, f"accuracy {_accuracy(version, before)}", "quiet"))
     return "".join(lines)
+
+
+def _root(version: VersionTold, root: str, left: int, top: int) -> str:
+    moved = root in version.kinds
+    style = "moved" if moved else "same"
+    label = f"data, {version.rows} rows" if root == "data" else root
+    digest = version.roots.get(root, "").rpartition(":")[2]  # the root over the data goes with its size
+    shown = f'<text x="{left + _WIDTH - 14}" y="{top}" class="mono digest {style}">{escape(digest[:8])}</text>'
+    dot = f'<circle cx="{left + 19}" cy="{top - 4}" r="5" class="dot {style}"/>'
+    return dot + _text(left + 32, top, label, "strong" if moved else "quiet") + shown
+
+
+def _accuracy(version: VersionTold, before: VersionTold | None) -> str:
+    accuracy = version.metrics.get("test_accuracy", "")
+    if before is None or not accuracy:
+        return accuracy
+    change = float(accuracy) - float(before.metrics["test_accuracy"])
+    return f"{accuracy} ({'+' if change >= 0 else _MINUS}{abs(change):.4f})"
+
+
+def _released(left: int, channel: str) -> str:
+    width = 16 + 7 * len(channel)
+    right = left + _WIDTH - 12
+    return (
+        f'<rect x="{right - width}" y="{_TOP - 10}" width="{width}" height="20" rx="10" class="pill"/>'
+        f'<text x="{right - width / 2}" y="{_TOP + 4}" class="pilled">{escape(channel)}</text>'
+    )
 
 
 def _arrow(right: int) -> str:

@@ -63,8 +63,9 @@ def _scores(scores: Sequence[float]) -> str:
     figure, axes = _figure()
     axes.hist(scores, bins=40, range=(0, 1), color=_ACCENT)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=0.8)  # a bar of one prediction is seen
     axes.set_xlabel("probability of the benign class", fontsize=8)
-    axes.set_ylabel("predictions", fontsize=8)
+    axes.set_ylabel("predictions a bar, log scale", fontsize=8)
     return _svg(figure)
 
 
@@ -74,8 +75,9 @@ def _growth(story: Story) -> str:
     axes.step(range(len(sizes)), sizes, where="post", color=_ACCENT)
     axes.plot(range(1, len(sizes)), sizes[1:], "o", color=_ACCENT)
     axes.set_xticks(range(len(sizes)))
-    axes.set_xlabel("anchored checkpoint", fontsize=8)
-    axes.set_ylabel("entries", fontsize=8)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel("checkpoint, in order of anchoring", fontsize=8)
+    axes.set_ylabel("entries in the log", fontsize=8)
     return _svg(figure)
 
 
@@ -83,6 +85,7 @@ def _gas(story: Story) -> str:
     figure, axes = _figure()
     bars = [(f"v{version.seq}", version.gas) for version in story.versions]
     bars += [(f"anchor {place}", anchor.gas) for place, anchor in enumerate(story.anchors, 1)]
-    axes.barh([name for name, _ in bars][::-1], [gas / 1_000 for _, gas in bars][::-1], color=_ACCENT)
+    drawn = axes.barh([name for name, _ in bars][::-1], [gas / 1_000 for _, gas in bars][::-1], color=_ACCENT)
+    axes.bar_label(drawn, fmt="%.0f", padding=3, fontsize=8, color=_INK)
     axes.set_xlabel("thousand gas, whole transaction", fontsize=8)
     return _svg(figure)

@@ -52,6 +52,7 @@ def publish_versions(tally: Tally, places: Places, story: Story, advance: Callab
         )
         advance(1)
     tally.models.registrar.release(model_id, CHANNEL, STEPS)
+    story.channels[CHANNEL] = STEPS
     return model_id
 
 

@@ -48,8 +48,10 @@ def tamper_by_turns(places: Places, given: Given, story: Story, origin: str, adv
         flip(public / tamper.file, tamper.offset)
         said = failures(audit_elsewhere(given.in_copy(public, places)))
         advance(1)
-        place = f"{tamper.file}, byte {tamper.offset}"
-        return TamperTold(tamper.target, place, tuple(said), any(tamper.named in finding for finding in said))
+        place = f"{tamper.file}, byte {tamper.offset:,}"
+        named = [finding for finding in said if tamper.named in finding]
+        rest = [finding for finding in said if tamper.named not in finding]
+        return TamperTold(tamper.target, place, (*named, *rest), caught=bool(named))
 
     tampers = choose(places, given, bytes.fromhex(story.versions[-1].statement), origin)
     with places.out_of_reach(), ThreadPoolExecutor(_WORKERS) as workers:
