@@ -209,6 +209,15 @@ def test_a_log_of_other_things_is_audited_where_no_versions_are_asked_for(scene:
     assert said.endswith("1 are something else")
 
 
+def test_other_things_may_be_accepted_while_records_must_still_name_an_allowed_version(scene: Scene) -> None:
+    scene.log.append(b"something else").result()
+    scene.log_records(1001, 1002, version=b"\x08" * 32)
+    scene.log.checkpoint()
+    scene.publish()
+    found = failures(scene.audit(others=True))
+    assert [failure.split(":")[:3] for failure in found] == [["9 records", " entry 1001", " record.version"]]
+
+
 def test_an_answer_that_the_model_does_not_repeat_is_found(scene: Scene) -> None:
     found = failures(scene.audit(repeat=lambda record, body: b"answer 3"))
     assert len(found) == 100  # as many as an audit names

@@ -65,15 +65,18 @@ def verify_log(
     *,
     versions: Collection[bytes] | None = None,
     repeat: Repeat | None = None,
+    others: bool | None = None,
 ) -> LogAudit:
     """Audit a log from chain and published files alone; every fault found is a failed check.
 
-    versions  digests of the model versions that may appear; None allows all, and entries that are no records
+    versions  digests of the model versions that may appear; None allows all
     repeat    how to repeat a prediction from its published body; None checks commitments only
+    others    accept entries that are no records, and say how many; None: where all versions are allowed
     raises    Unavailable when node or store do not answer
     """
     found = LogAudit(Report(()))
-    found.report = Report.of(_checks(found, node, contract, log_id, blobs, RecordAudit(blobs, versions, repeat)))
+    records = RecordAudit(blobs, versions, repeat, others=versions is None if others is None else others)
+    found.report = Report.of(_checks(found, node, contract, log_id, blobs, records))
     return found
 
 

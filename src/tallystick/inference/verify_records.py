@@ -24,8 +24,11 @@ BODIES = "10 bodies"
 class RecordAudit:
     """Collects what is wrong with records and bodies, up to a hundred each, while an audit walks over the entries."""
 
-    def __init__(self, blobs: BlobStore, versions: Collection[bytes] | None, repeat: Repeat | None) -> None:
+    def __init__(
+        self, blobs: BlobStore, versions: Collection[bytes] | None, repeat: Repeat | None, *, others: bool
+    ) -> None:
         self._blobs = blobs
+        self._others = others
         self._allowed = None if versions is None else frozenset(versions)
         self._repeat = repeat
         self._wrong: list[Check] = []
@@ -41,7 +44,7 @@ class RecordAudit:
         """Look at the entries of one bundle, and at their bodies where they are published; None is damaged."""
         records: list[Record | None] = []
         for index, entry in enumerate(entries, start):
-            if self._allowed is None and entry is not None and entry[: len(MAGIC)] != MAGIC:
+            if self._others and entry is not None and entry[: len(MAGIC)] != MAGIC:
                 records.append(None)
                 self.others += 1
                 continue
