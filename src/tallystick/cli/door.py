@@ -54,11 +54,11 @@ def in_workspace(function: Callable[..., R]) -> Callable[..., R]:
 def ask_passphrase(name: str) -> str:
     """Return the passphrase of the key `name`: the first line of the file that TALLY_PASSPHRASE_FILE names, or typed.
 
-    raises  InvalidInput "cli.passphrase" when there is neither a file nor a terminal
+    raises  InvalidInput "cli.passphrase" when there is neither a file nor a terminal, or the file holds no text
     """
     path = os.environ.get(PASSPHRASE_FILE)
     if path:
-        return read_bounded(Path(path), PASSPHRASE_BYTES_MAX + 2, private=True).decode().split("\n")[0]
+        return _first_line(read_bounded(Path(path), PASSPHRASE_BYTES_MAX + 2, private=True))
     if not os.isatty(0):
         raise InvalidInput(
             "cli.passphrase",
@@ -66,3 +66,12 @@ def ask_passphrase(name: str) -> str:
             hint=f"put it in a file that only you can read and name that file in {PASSPHRASE_FILE}",
         )
     return str(click.prompt(f"passphrase of key {name!r}", hide_input=True, err=True))
+
+
+def _first_line(data: bytes) -> str:
+    try:
+        return data.decode("utf-8").split("\n")[0]
+    except UnicodeDecodeError:
+        raise InvalidInput(
+            "cli.passphrase", f"the file in {PASSPHRASE_FILE} holds no text", expected="one line of UTF-8"
+        ) from None

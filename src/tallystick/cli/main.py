@@ -1,7 +1,7 @@
 """`tally`: finds its groups of commands in this folder, and turns every error into words and an exit status.
 
 Exit status: 0 done; 1 a verification found faults; 2 the request must change; 3 the chain said no; 4 try again later;
-5 evidence is wrong; 70 we are wrong; 130 interrupted.
+5 evidence is wrong; 70 we are wrong; 130 interrupted; 141 whoever read the output left before its end.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 import click
 
 from tallystick import cli
-from tallystick.cli.output import Output
+from tallystick.cli.output import Output, ReaderGone
 from tallystick.core.errors import Broken, InvalidInput, Rejected, TallystickError, Unavailable, VerificationFailed
+from tallystick.store.files import machine_error
 
 EXIT_FAULTS_FOUND = 1
-
-_EXIT: dict[type[TallystickError], int] = {
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_READER_GONE = 141  # 128 + SIGPIPE: not 0, which would say that every check held
+EXIT_STATUS: dict[type[TallystickError], int] = {
     InvalidInput: 2,
     Rejected: 3,
     Unavailable: 4,
@@ -65,21 +67,31 @@ def run(arguments: list[str]) -> int:
     """Run `tally` with these arguments and return its exit status; nothing is raised and no traceback printed."""
     output = Output(json="--json" in arguments)
     try:
-        result = tally.main(arguments, prog_name="tally", standalone_mode=False)
-    except TallystickError as error:
-        output.failure(error)
-        return next(status for kind, status in _EXIT.items() if isinstance(error, kind))
-    except click.exceptions.Abort:
-        output.errors.print("aborted: nothing more was done", style="red")
-        return 130
-    except click.ClickException as error:
-        return _usage(error, output)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        try:
+            result = tally.main(arguments, prog_name="tally", standalone_mode=False)
+            output.flush()
+        except (TallystickError, click.ClickException, click.exceptions.Abort, OSError) as error:
+            return _refused(error, output)
+        return result if isinstance(result, int) else 0
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in a buffer goes nowhere when Python ends
+        return EXIT_READER_GONE
     except Exception as error:  # noqa: BLE001  the last line of defence: a bug of ours, said in words
         return _bug(error, output)
-    return result if isinstance(result, int) else 0
+
+
+def _refused(error: Exception, output: Output) -> int:
+    """Say why the command ended early; return the exit status of who must act."""
+    if isinstance(error, click.exceptions.Abort):
+        output.errors.print("aborted: nothing more was done", style="red")
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        return _usage(error, output)
+    if isinstance(error, OSError):
+        error = machine_error(error, f"cannot use {error.filename}" if error.filename else "the machine refused")
+    assert isinstance(error, TallystickError)
+    output.failure(error)
+    return next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind))
 
 
 def _usage(error: click.ClickException, output: Output) -> int:
@@ -87,7 +99,7 @@ def _usage(error: click.ClickException, output: Output) -> int:
         output.failure(InvalidInput("cli.usage", error.format_message(), hint="--help lists what a command takes"))
     else:
         error.show()
-    return 2
+    return EXIT_STATUS[InvalidInput]
 
 
 def _bug(error: Exception, output: Output) -> int:
@@ -96,4 +108,4 @@ def _bug(error: Exception, output: Output) -> int:
     message = f"internal error, {type(error).__name__}: {error}"
     hint = "this is a bug of ours; run again with TALLY_DEBUG=1 and report what it prints"
     output.failure(Broken("cli.bug", message[:400], hint=hint))
-    return _EXIT[Broken]
+    return EXIT_STATUS[Broken]

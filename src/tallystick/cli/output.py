@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,18 +21,32 @@ from tallystick.core.errors import TallystickError
 Advance = Callable[[int], None]
 
 
+class ReaderGone(Exception):
+    """Whoever read our output closed it: there is nobody left to answer."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end with a status of its own; rich would end the process with that of found faults."""
+        raise ReaderGone
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
 @dataclass
 class Output:
     """Where a command's result goes. With `json` the standard output holds exactly one JSON object and nothing else."""
 
     json: bool = False
-    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    errors: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    console: Console = field(default_factory=_console)
+    errors: Console = field(default_factory=lambda: _console(stderr=True))
 
     def result(self, value: Mapping[str, object], text: str | Table | Sequence[str | Table] | None = None) -> None:
         """Print the command's result: `value` as JSON, or `text`, or the members of `value` one a line."""
         if self.json:
-            sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE).decode())
+            self._write_object(value)
             return
         if text is None:
             width = max((len(key) for key in value), default=0)
@@ -40,8 +55,20 @@ class Output:
             self.console.print(part, markup=False) if isinstance(part, str) else self.console.print(part)
 
     def flush(self) -> None:
-        """Make what was printed reach its reader now: for commands that go on after their result."""
-        sys.stdout.flush()
+        """Make what was printed reach its reader now; raises ReaderGone, and OSError where the disk is full."""
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+    def _write_object(self, value: Mapping[str, object]) -> None:
+        if sys.stdout is None:  # closed before we began
+            raise ReaderGone
+        try:
+            sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE).decode())
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def note(self, message: str) -> None:
         """Say something on the side: to standard error, and not at all with `json`."""
@@ -71,7 +98,7 @@ class Output:
     def failure(self, error: TallystickError) -> None:
         """Print an error: what was expected, what came, what to do next."""
         if self.json:
-            sys.stdout.write(orjson.dumps(error.to_dict(), option=orjson.OPT_APPEND_NEWLINE).decode())
+            self._write_object(error.to_dict())
             return
         self.errors.print(f"error: {printable(error)}", markup=False, style="red")
         if error.hint:
@@ -90,7 +117,7 @@ class Output:
         """Return when `yes` was given or a person agrees; otherwise end the command with nothing done."""
         if yes:
             return
-        if self.json or not sys.stdin.isatty():
+        if self.json or not os.isatty(0):
             raise click.UsageError(f"{question} Say so with --yes.")
         click.confirm(question, abort=True, err=True)
 
