@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-long lint bench artifacts lock clean help
+.PHONY: demo test test-long lint bench artifacts docs lock clean help
 
 help:
 	@echo "make demo       a model's whole life recorded, anchored, audited, tampered with and caught"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-long  the same with the slow suites in their long form"
 	@echo "make bench      every figure of docs/performance.md, measured here"
 	@echo "make artifacts  recompile the contracts and regenerate their bindings"
+	@echo "make docs       write the pages of commands and error codes anew"
 	@echo "make lock       resolve the dependencies again"
 
 $(VENV)/.created:
@@ -38,6 +39,7 @@ lint: $(VENV)/.dev-ready
 	$(BIN)/lint-imports
 	$(BIN)/python tools/build_artifacts.py --check
 	$(BIN)/python tools/build_bindings.py --check
+	$(BIN)/python tools/build_docs.py --check
 
 test: lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
@@ -54,6 +56,9 @@ bench: $(VENV)/.dev-ready
 artifacts: $(VENV)/.dev-ready
 	$(BIN)/python tools/build_artifacts.py
 	$(BIN)/python tools/build_bindings.py
+
+docs: $(VENV)/.dev-ready
+	$(BIN)/python tools/build_docs.py
 
 lock: $(VENV)/.created
 	$(PIP) install --quiet uv
