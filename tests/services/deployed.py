@@ -33,6 +33,7 @@ from tallystick.inference.serving import ReceiptedModel, Served
 from tallystick.inference.tickets import TicketOffice
 from tallystick.services.client import GatewayClient, Trusted
 from tallystick.services.gateway import Anchorer, Cadence, Deployment, serve
+from tallystick.services.gateway.standing import Recheck
 from tallystick.services.http1 import Bounds
 from tallystick.services.listener import Stop
 
@@ -92,12 +93,13 @@ def open_log(folder: Path, *, bodies: bool = False, files: Files | None = None) 
     return Log.open(folder, ORIGIN, key=LOG_KEY, bodies=bodies, files=files)
 
 
-def deploy(log: Log, model: Predictor | None = None) -> Deployment:
+def deploy(log: Log, model: Predictor | None = None, recheck: Recheck | None = None) -> Deployment:
     """The model over `log`."""
     model = model or predictor()
     served = Served(NAME, VERSION, DIGEST, b"test-deployment!")
     office = TicketOffice(TICKET_SECRET, DOMAIN, LOG_ID, lambda: time.time_ns() // 1_000_000)
-    return Deployment(served, ReceiptedModel(model, served, log, office), log, LOG_ID, {"chain_id": 31_337})
+    receipted = ReceiptedModel(model, served, log, office)
+    return Deployment(served, receipted, log, LOG_ID, {"chain_id": 31_337}, recheck=recheck)
 
 
 @dataclass
@@ -128,6 +130,7 @@ def serving(
     cadence: Cadence | None = None,
     bodies: bool = False,
     model: Predictor | None = None,
+    recheck: Recheck | None = None,
 ) -> Iterator[Running]:
     """Serve from a thread, over a log in `folder`; the log is closed afterwards."""
     ready, stop, ports, failure = threading.Event(), Stop(), list[int](), list[BaseException]()
@@ -139,7 +142,7 @@ def serving(
     def run(log: Log) -> None:
         try:
             serve(
-                deploy(log, model), port=0, on_ready=on_ready, stop=stop, bounds=bounds, anchorer=anchorer,
+                deploy(log, model, recheck), port=0, on_ready=on_ready, stop=stop, bounds=bounds, anchorer=anchorer,
                 cadence=cadence or Cadence(checkpoint_s=0.05, anchor_s=0.05),
             )  # fmt: skip
         except BaseException as error:  # noqa: BLE001  the test looks at it

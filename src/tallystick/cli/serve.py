@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallystick.chain.bindings.model_registry import ModelRegistry
+from tallystick.chain.connect import connect
+from tallystick.chain.node import Node
 from tallystick.cli.door import in_workspace
 from tallystick.cli.log import log_option
 from tallystick.cli.model import MODEL
@@ -74,9 +77,7 @@ def _deploy(output: Output, tally: Tally, reference: ModelRef, log: Log, name: s
     output.note(f"rechecking {model_id}@{seq} from chain and evidence")
     report = tally.models.verify(ModelRef(model_id, seq))
     report.require()
-    status = tally.models.registrar.registry.version(model_id, seq).status
-    if status == STATUSES["revoked"]:
-        raise Rejected("serve.revoked", f"version {model_id}@{seq} is revoked", hint="serve a version that is not")
+    _check_status(tally.node, tally.models.address, model_id, seq)
     statement, model = tally.models.load_onnx(model_id, seq)
     served = Served(str(model_id), str(seq), statement, tally.inference.node_id(name))
     facts: dict[str, str | int] = {
@@ -88,4 +89,16 @@ def _deploy(output: Output, tally: Tally, reference: ModelRef, log: Log, name: s
         "vkey": str(tally.inference.verifier_key(name)),
     }
     receipted = tally.inference.receipted(log, served, model, name)
-    return Deployment(served, receipted, log, tally.inference.log_id(name), facts)
+    target, registry = tally.workspace.chain_target, tally.models.address
+
+    def recheck() -> None:
+        with connect(target) as node:  # of its own: it is asked in another thread
+            _check_status(node, registry, model_id, seq)
+
+    return Deployment(served, receipted, log, tally.inference.log_id(name), facts, recheck=recheck)
+
+
+def _check_status(node: Node, registry: str, model_id: int, seq: int) -> None:
+    """Return if the version is not revoked; raise Rejected "serve.revoked"."""
+    if ModelRegistry(node, registry).version(model_id, seq).status == STATUSES["revoked"]:
+        raise Rejected("serve.revoked", f"version {model_id}@{seq} is revoked", hint="serve a version that is not")

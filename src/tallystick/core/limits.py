@@ -193,6 +193,7 @@ PREDICT_THREADS: Final = 2  # onnxruntime releases the interpreter; more threads
 PREDICT_QUEUE_MAX: Final = 256  # predictions waiting for a thread; more would wait longer than clients do
 CHECKPOINT_INTERVAL_S: Final = 1.0  # between two checkpoints while entries arrive; a receipt needs one
 ANCHOR_INTERVAL_S: Final = 60.0  # between two anchors while checkpoints arrive; each costs gas
+RECHECK_INTERVAL_S: Final = 60.0  # between two looks at whether the version may still be served; one read of the chain
 RETRY_AFTER_S: Final = 1  # told to clients in Retry-After; a queue drains and a checkpoint comes within it
 OUTBOX_CHECK_BYTES_MAX: Final = 16 * 2**20  # outbox files up to this are checked whole on opening: 30 ms at most
 OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once

@@ -34,6 +34,7 @@ from tallystick.inference.tensors import Tensor
 from tallystick.services.gateway.counts import Counts, prometheus
 from tallystick.services.gateway.heads import Heads
 from tallystick.services.gateway.log_files import NOT_FOUND, read_log, read_receipt
+from tallystick.services.gateway.standing import Recheck, Standing
 from tallystick.services.http1 import JSON, Request, Response
 
 EXTENSION: Final = "tallystick_receipt"
@@ -59,6 +60,7 @@ class Deployment:
     log_id    the log's id in its LogAnchor contract, under which tickets are signed
     facts     what was checked against the chain before serving, for people to read in /status
     platform  of the model, as the protocol's metadata names it
+    recheck   asks the chain whether the version may still be served; None never asks
     """
 
     served: Served
@@ -67,17 +69,21 @@ class Deployment:
     log_id: int
     facts: Mapping[str, str | int] = field(default_factory=dict)
     platform: str = "onnxruntime_onnx"
+    recheck: Recheck | None = None
 
 
 class Gateway:
     """Answers requests for one deployment. `handle` goes to a Listener; `run` runs beside it."""
 
-    def __init__(self, deployment: Deployment, heads: Heads, connections: Callable[[], int]) -> None:
+    def __init__(
+        self, deployment: Deployment, heads: Heads, standing: Standing, connections: Callable[[], int]
+    ) -> None:
         served = deployment.served
         self._deployment = deployment
         self._served = served
         self._reader = deployment.log.reader
         self._heads = heads
+        self._standing = standing
         self._connections = connections
         self._counts = Counts()
         self._started_s = time.monotonic()
@@ -128,17 +134,18 @@ class Gateway:
         return self._unknown(path)
 
     async def run(self) -> None:
-        """Keep the log's head signed until cancelled, then sign the last one.
+        """Keep the log's head signed and the version's standing known until cancelled, then sign the last head.
 
         raises  Broken when the log stopped; nothing can be served any more
         """
         heads, faulted = asyncio.ensure_future(self._heads.run()), asyncio.ensure_future(self._faulted.wait())
+        standing = asyncio.ensure_future(self._standing.run())
         try:
             await asyncio.wait((heads, faulted), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (heads, faulted):
+            for task in (heads, faulted, standing):
                 task.cancel()
-            await asyncio.gather(heads, faulted, return_exceptions=True)
+            await asyncio.gather(heads, faulted, standing, return_exceptions=True)
             self._threads.shutdown()
             self._reading.shutdown()
             if self._fault is None:
@@ -153,6 +160,9 @@ class Gateway:
         refusal = _check_infer(request)
         if refusal is not None:
             return self._counted(refusal)
+        withdrawn = self._standing.refusal
+        if withdrawn is not None:
+            return self._counted(_refusal(410, withdrawn.message, code=withdrawn.code))
         body = request.body
         if len(body) > INLINE_PREDICT_BODY_BYTES or self._predict_s > INLINE_PREDICT_S:
             return self._infer_in_thread(body)
@@ -238,7 +248,8 @@ class Gateway:
 
     @property
     def _is_ready(self) -> bool:
-        return self._fault is None and time.monotonic() >= self._refusing_until_s
+        is_well = self._fault is None and self._standing.refusal is None
+        return is_well and time.monotonic() >= self._refusing_until_s
 
     def _model(self) -> Response:
         model = self._deployment.model
@@ -267,6 +278,7 @@ class Gateway:
                     "checkpoint": self._heads.signed.to_dict(),
                     "anchor": self._heads.anchored.to_dict(),
                 },
+                "standing": self._standing.to_dict(),
                 "ready": self._is_ready,
                 "uptime_s": int(time.monotonic() - self._started_s),
                 "connections": self._connections(),

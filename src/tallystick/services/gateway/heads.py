@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import Broken, TallystickError
-from tallystick.core.limits import ANCHOR_INTERVAL_S, CHECKPOINT_INTERVAL_S
+from tallystick.core.limits import ANCHOR_INTERVAL_S, CHECKPOINT_INTERVAL_S, RECHECK_INTERVAL_S
 from tallystick.core.note import SignedNote
 from tallystick.inference.log import Log
 
@@ -28,10 +28,12 @@ one call at a time; any error is shown and the next interval tries again."""
 
 @dataclass(frozen=True)
 class Cadence:
-    """Seconds between two checkpoints, and between two anchors, while there is something new."""
+    """Seconds between two checkpoints, and between two anchors, while there is something new; and between two looks at
+    whether the version may still be served."""
 
     checkpoint_s: float = CHECKPOINT_INTERVAL_S
     anchor_s: float = ANCHOR_INTERVAL_S
+    recheck_s: float = RECHECK_INTERVAL_S
 
 
 @dataclass

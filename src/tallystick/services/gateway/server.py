@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from tallystick.services.gateway.app import Deployment, Gateway
 from tallystick.services.gateway.heads import Anchorer, Cadence, Heads
+from tallystick.services.gateway.standing import Standing
 from tallystick.services.http1 import Bounds
 from tallystick.services.listener import LOOPBACK_HOSTS, Listener, Stop, check_loopback, serve_forever
 
@@ -36,8 +37,10 @@ def serve(
     raises    InvalidInput "listener.public", Unavailable "listener.port"; Broken when the log stopped
     """
     check_loopback(host, is_public_meant=is_public_meant)
-    heads = Heads(deployment.log, anchorer, cadence or Cadence())
-    gateway = Gateway(deployment, heads, lambda: listener.connections)
+    cadence = cadence or Cadence()
+    heads = Heads(deployment.log, anchorer, cadence)
+    standing = Standing(deployment.recheck, cadence.recheck_s)
+    gateway = Gateway(deployment, heads, standing, lambda: listener.connections)
     own = f"[{host}]" if ":" in host else host
     listener = Listener(gateway.handle, hosts={*LOOPBACK_HOSTS, own, *hosts}, bounds=bounds)
     serve_forever(listener, host, port, on_ready=on_ready, stop=stop or Stop(), beside=gateway.run)
