@@ -12,7 +12,7 @@ help:
 	@echo "make test-long  the same with the slow suites in their long form"
 	@echo "make bench      every figure of docs/performance.md, measured here"
 	@echo "make artifacts  recompile the contracts and regenerate their bindings"
-	@echo "make docs       write the pages of commands and error codes anew"
+	@echo "make docs       write the pages of commands, error codes and figures anew"
 	@echo "make lock       resolve the dependencies again"
 
 $(VENV)/.created:

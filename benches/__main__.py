@@ -1,4 +1,4 @@
-"""`python -m benches [NAME…] [--quick] [--json]`: run the benches, print a table for people or JSON for machines."""
+"""`python -m benches [NAME…] [--quick] [--json] [--keep]`: run the benches, print a table or JSON, keep the figures."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 import benches
+
+KEPT = Path(__file__).resolve().parents[1] / "docs" / "performance.json"
 
 
 def find() -> dict[str, ModuleType]:
@@ -86,6 +88,22 @@ def _number(value: object) -> str:
     return f"{value:.3g}"
 
 
+def keep(results: dict[str, Any], environment: dict[str, Any]) -> None:
+    """Put these results in place of earlier ones in docs/performance.json, from which the page is made."""
+    kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+    place = "{processor}, {cores} cores, {file_system}, {python}".format(**environment)
+    for name, result in results.items():
+        figures = {side: _rounded(result.get(side, {})) for side in ("figures", "peer")}
+        kept[name] = {
+            "question": result["question"], **figures, "notes": result.get("notes", []), "measured_on": place
+        }  # fmt: skip
+    KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in figures.items()}
+
+
 def show(console: Console, name: str, result: dict[str, Any]) -> None:
     """Print the figures of one bench beside those of its peer."""
     console.print(f"\n[bold]{name}[/bold]  {result['question']}  [dim]{result['seconds']} s[/dim]")
@@ -111,7 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="benches to run; all of them when none is named")
     parser.add_argument("--quick", action="store_true", help="a few seconds each: to see that they run, not to quote")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--keep", action="store_true", help="keep the figures in docs/performance.json")
     options = parser.parse_args(arguments)
+    if options.keep and options.quick:
+        parser.error("figures of a quick run are not worth keeping")
     found = find()
     unknown = sorted(set(options.names) - set(found))
     if unknown:
@@ -125,9 +146,12 @@ def main(arguments: list[str] | None = None) -> int:
         results[name] = measure(found[name], options.quick)
         if not options.json:
             show(console, name, results[name])
+    is_whole = not any("error" in result for result in results.values())
+    if options.keep and is_whole:
+        keep(results, before)
     if options.json:
         print(json.dumps({"environment": before, "quick": options.quick, "results": results}, indent=2))
-    return 1 if any("error" in result for result in results.values()) else 0
+    return 0 if is_whole else 1
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def run(quick: bool) -> dict[str, Any]:
     }
     notes = [
         f"The record has {len(record)} members and {len(record_bytes)} bytes.",
-        "Peer: the rfc8785 package, and the standard library's json, whose sorted keys are no canonical form:",
+        "Peer: the rfc8785 package, and the standard library's json, whose sorted keys are no canonical form: "
         "it orders keys beyond U+FFFF otherwise and lets floats through.",
         "Keys that are not ASCII take the reference implementation's path, as orjson orders them otherwise.",
     ]

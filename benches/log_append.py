@@ -37,8 +37,10 @@ def run(quick: bool) -> dict[str, Any]:
             notes.append(f"{producers} producers: {len(runs)} runs, {rates[0]:,.0f} to {rates[-1]:,.0f} appends/s")
         figures["bulk_appends_per_s"] = _bulk(folder / "bulk", 100_000 if quick else 1_000_000)
         peer = {"bulk_appends_per_s": _sqlite(folder / "peer.db", 100_000 if quick else 1_000_000)}
-    notes.append("bulk: one producer handing over 4,096 entries at a time; the peer is SQLite (WAL, synchronous=FULL),")
-    notes.append("one transaction per 4,096 rows: durable and indexed, with neither hashes nor anyone waiting")
+    notes.append(
+        "bulk: one producer handing over 4,096 entries at a time; the peer is SQLite (WAL, synchronous=FULL), one "
+        "transaction per 4,096 rows: durable and indexed, with neither hashes nor anyone waiting"
+    )
     return {"figures": figures, "peer": peer, "notes": notes}
 
 

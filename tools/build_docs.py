@@ -1,7 +1,8 @@
 """Write the pages that are made from the program itself; with --check, only compare.
 
-docs/cli.md     what `--help` prints, of every command
-docs/errors.md  every error code, who must act, and the hint that comes with it (read by error_reader.py)
+docs/cli.md          what `--help` prints, of every command
+docs/errors.md       every error code, who must act, and the hint that comes with it (read by error_reader.py)
+docs/performance.md  the figures that were kept (told by performance_page.py)
 
 Widths are fixed and colours off, so that the pages are the same on every machine.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import click
 from error_reader import KINDS, Raised, read_errors
+from performance_page import page as performance_page
 
 from tallystick.cli.main import tally
 
@@ -69,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its name in docs/."""
-    return {"cli.md": cli_page(), "errors.md": errors_page()}
+    return {"cli.md": cli_page(), "errors.md": errors_page(), "performance.md": performance_page()}
 
 
 def cli_page() -> str:
