@@ -45,7 +45,7 @@ def deploy(output: Output, tally: Tally) -> None:
 
 
 @command.command()
-@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
 @in_workspace
 def outbox(output: Output, tally: Tally, limit: int) -> None:
     """List the newest transactions of this account, over or not."""
@@ -99,7 +99,7 @@ def fsck(output: Output, file: Path | None, workspace: Path) -> int:
 
 @command.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8545, show_default=True, help="0 takes any free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8545, show_default=True, help="0 takes any free one.")
 @click.option("--allow-origin", "origins", multiple=True, help="Another origin whose web pages may ask, https://….")
 @in_workspace
 def serve(output: Output, tally: Tally, host: str, port: int, origins: tuple[str, ...]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -49,6 +50,13 @@ def in_workspace(function: Callable[..., R]) -> Callable[..., R]:
             return function(output, tally, *args, **options)
 
     return command
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input, to be read as bytes; raises InvalidInput "cli.stdin" when it is closed."""
+    if sys.stdin is None:
+        raise InvalidInput("cli.stdin", "standard input is closed", hint="name a file instead of -")
+    return sys.stdin.buffer
 
 
 def ask_passphrase(name: str) -> str:

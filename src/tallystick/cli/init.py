@@ -8,6 +8,7 @@ import click
 
 from tallystick.cli.door import answers, ask_passphrase
 from tallystick.cli.output import Output
+from tallystick.store.blobs import BlobStore
 from tallystick.store.workspace import EMBEDDED, EMBEDDED_CHAIN_ID, FOLDER, Config, Workspace
 from tallystick.tally import Tally
 
@@ -22,6 +23,7 @@ def command(output: Output, path: Path, target: str, chain_id: int | None, blobs
     """Make a workspace in PATH, with the contracts deployed on its chain where that costs nothing."""
     if target != EMBEDDED and chain_id is None:
         chain_id = Tally.chain_id_of(target)
+    BlobStore(blobs, base=path)  # a place that nothing can write to is refused before anything is made
     workspace = Workspace.create(path, Config(target, chain_id or EMBEDDED_CHAIN_ID, blobs))
     value: dict[str, object] = {"workspace": str(path), "chain_id": workspace.config.chain_id, "blobs": blobs}
     if workspace.is_embedded:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
-from tallystick.cli.door import PASSPHRASE_FILE, ask_passphrase, in_workspace
+from tallystick.cli.door import PASSPHRASE_FILE, ask_passphrase, in_workspace, standard_input
 from tallystick.cli.output import Output, table
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import KEYSTORE_BYTES_MAX
@@ -39,7 +38,7 @@ def new(output: Output, tally: Tally, name: str, signer: bool) -> None:
 def import_(output: Output, tally: Tally, name: str, keystore: Path) -> None:
     """Keep the account in the v3 file KEYSTORE of another wallet as NAME; `-` reads standard input."""
     if str(keystore) == "-":
-        document = sys.stdin.buffer.read(KEYSTORE_BYTES_MAX + 1)
+        document = standard_input().read(KEYSTORE_BYTES_MAX + 1)
     else:
         document = read_bounded(keystore, KEYSTORE_BYTES_MAX)
     _show(output, tally.workspace.keyring.import_keystore(name, document, ask_passphrase))

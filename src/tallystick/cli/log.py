@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from tallystick.cli.door import answers, in_workspace
+from tallystick.cli.door import answers, in_workspace, standard_input
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.core.digest import sha256_hex
@@ -189,7 +188,7 @@ def _entries(file: Path) -> list[bytes]:
     if str(file) != "-":
         return [read_bounded(file, ENTRY_BYTES_MAX)]
     lines = []
-    while line := sys.stdin.buffer.readline(ENTRY_BYTES_MAX + 2):
+    while line := standard_input().readline(ENTRY_BYTES_MAX + 2):
         lines.append(line.removesuffix(b"\n"))
         if len(lines[-1]) > ENTRY_BYTES_MAX:
             raise InvalidInput(

@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
             return _refused(error, output)
         return result if isinstance(result, int) else 0
     except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in a buffer goes nowhere when Python ends
+        _drop_output()
         return EXIT_READER_GONE
     except Exception as error:  # noqa: BLE001  the last line of defence: a bug of ours, said in words
         return _bug(error, output)
@@ -90,8 +90,18 @@ def _refused(error: Exception, output: Output) -> int:
     if isinstance(error, OSError):
         error = machine_error(error, f"cannot use {error.filename}" if error.filename else "the machine refused")
     assert isinstance(error, TallystickError)
-    output.failure(error)
+    try:
+        output.failure(error)
+        output.flush()
+    except OSError:  # it is our output that the machine refuses
+        _drop_output()
+        Output().failure(error)
     return next(status for kind, status in EXIT_STATUS.items() if isinstance(error, kind))
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer of standard output go nowhere, or Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _usage(error: click.ClickException, output: Output) -> int:

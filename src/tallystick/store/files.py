@@ -223,6 +223,8 @@ def machine_error(error: OSError, what: str) -> TallystickError:
         return Unavailable("files.full", f"{what}: {reason}", hint="free some space and try again")
     if error.errno in _LINK:
         return InvalidInput("files.symlink", f"{what}: it is a symbolic link", hint="put the file itself there")
+    if error.errno == errno.ENOTDIR:
+        return InvalidInput("files.special", f"{what}: {reason}", expected="folders on the way to it")
     if error.errno == errno.ENAMETOOLONG:
         return InvalidInput("files.name", f"{what}: {reason}", hint="choose a shorter name")
     if error.errno in _FORBIDDEN:
