@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ class TestModels:
         assert (key["index"], key["until"], key["revoked"]) == (0, 0, 0)
         assert tally("model", "keys", STRANGER)[1]["keys"] == []
         assert tally("model", "keys", "nobody")[1]["code"] == "address.form"
+
+    def test_whoever_only_looks_needs_no_key(self, tally: Any, model: str, workspace: Path) -> None:
+        shutil.rmtree(workspace / "keys")
+        for verb in (("show", "1"), ("history", "1"), ("diff", "1@1", "1@1"), ("verify", "1"), ("keys", STRANGER)):
+            assert tally("model", *verb)[0] == 0
+        assert not (workspace / "keys").exists()
 
     def test_a_model_changes_hands_when_asked_for_twice(self, tally: Any, model: str) -> None:
         assert tally("model", "transfer", "1", STRANGER)[0] == 2

@@ -148,6 +148,23 @@ class TestExternalData:
         with pytest.raises(InvalidInput):
             read_file(tmp_path, "sub/m.onnx")
 
+    @pytest.mark.parametrize(("tensors", "is_read"), [(8, True), (10, False)])
+    def test_tensors_may_share_a_file_but_not_have_it_hashed_for_ever(
+        self, tmp_path: Path, tensors: int, is_read: bool
+    ) -> None:
+        self._folder(tmp_path, location="weights.data", offset="4")  # 24 of the file's 28 bytes
+        path = tmp_path / "sub" / "m.onnx"
+        model = onnx.ModelProto.FromString(path.read_bytes())
+        for number in range(tensors - 1):
+            model.graph.initializer.add().CopyFrom(model.graph.initializer[0])
+            model.graph.initializer[-1].name = f"W{number}"
+        path.write_bytes(model.SerializeToString())
+        if is_read:
+            read_file(tmp_path, "sub/m.onnx")
+        else:
+            with pytest.raises(InvalidInput, match="overlap"):
+                read_file(tmp_path, "sub/m.onnx")
+
     def test_a_place_named_twice_is_refused(self, tmp_path: Path) -> None:
         self._folder(tmp_path, location="weights.data", offset="4")
         path = tmp_path / "sub" / "m.onnx"

@@ -86,6 +86,11 @@ class TestReading:
         arrays = parts({"b": np.zeros(2, np.float32), "a": np.ones(3, np.uint8)})
         assert to_bytes(arrays) == to_bytes(reversed(arrays))
 
+    def test_a_header_that_would_fill_the_memory_is_refused_before_it_is_parsed(self) -> None:
+        for header in (b'{"a":[' + b"1," * 2_000_000 + b"1]}", b'{"__metadata__":{"a":"' + b":" * 2_000_000 + b'"}}'):
+            with pytest.raises(InvalidInput, match="says too much"):
+                read_header(header)
+
     def test_a_writer_that_is_given_a_name_twice_refuses(self) -> None:
         with pytest.raises(InvalidInput, match="two tensors have one name"):
             to_bytes([("a", "U8", (1,), b"x"), ("a", "U8", (1,), b"y")])

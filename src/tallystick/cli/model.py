@@ -91,7 +91,7 @@ def add_version(
         publish_rows=not private_data,
         code=code,
     )
-    registry = tally.models.registrar.registry
+    registry = tally.models.registry
     chosen = [registry.version(*tally.models.resolve(parent)).statement for parent in parents]
     added = tally.models.add_version(model.model_id, folder, training, parents=chosen or None)
     output.result(
@@ -152,7 +152,7 @@ def transfer(output: Output, tally: Tally, model: ModelRef, account: str, yes: b
     """Give MODEL to ACCOUNT: its history stands, its delegates end."""
     output.confirm(f"Give model {model.model_id} to {account}?", yes)
     tally.models.registrar.transfer(model.model_id, account)
-    output.result({"model": model.model_id, "owner": tally.models.registrar.registry.model(model.model_id).owner})
+    output.result({"model": model.model_id, "owner": tally.models.registry.model(model.model_id).owner})
 
 
 @command.command()
@@ -160,7 +160,7 @@ def transfer(output: Output, tally: Tally, model: ModelRef, account: str, yes: b
 @in_workspace
 def keys(output: Output, tally: Tally, account: str) -> None:
     """List the signing keys that ACCOUNT ever had in the registry, by index; this workspace's if left out."""
-    registry = tally.models.registrar.registry
+    registry = tally.models.registry
     account = parse_address(account or tally.account.address)
     found = [registry.key_at(account, index) for index in range(registry.key_count(account))]
     lines = [(index, key.key.hex(), key.since, key.until or "", key.revoked or "") for index, key in enumerate(found)]

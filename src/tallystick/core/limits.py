@@ -27,6 +27,7 @@ MANIFEST_FILES_MAX: Final = 100_000  # files of one model version
 NAME_BYTES_MAX: Final = 1_024  # a file or tensor name
 TENSORS_MAX: Final = 100_000  # the largest published models have about 20,000
 SAFETENSORS_HEADER_BYTES_MAX: Final = 100 * 2**20  # the format's own limit
+SAFETENSORS_MARKS_MAX: Final = 2_000_000  # colons and commas of a header: 100,000 tensors of six axes, and metadata
 PARENTS_MAX: Final = 8  # the contract's loop bound
 
 # --- statements
@@ -76,6 +77,7 @@ LEDGER_TX_GAS_MAX: Final = (
     30_000_000  # gas one transaction may ask for; some 30 s of Python at worst, while others wait
 )
 LEDGER_CALL_GAS_MAX: Final = 50_000_000  # gas of one eth_call or estimate, as geth's --rpc.gascap
+LEDGER_CALL_S: Final = 20.0  # one eth_call or estimate; its gas buys minutes of pairings, and clients give up after 30 s
 LEDGER_BLOCK_TXS_MAX: Final = 1_000  # transactions committed together; more adds latency, no throughput
 LEDGER_TX_BYTES_MAX: Final = 128 * 2**10  # one raw transaction, as in geth's pool
 LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a full block takes about a second
@@ -145,6 +147,7 @@ CONFIG_NUMBER_DIGITS_MAX: Final = 400  # of one JSON number; a double in full no
 TENSOR_RANK_MAX: Final = 32  # NumPy's own limit was 32 for decades; no layer has more axes
 TENSOR_DIMENSION_MAX: Final = 2**48  # elements along one axis; keeps products of hostile shapes small to compute
 ONNX_BYTES_MAX: Final = 2**31 - 1  # protobuf's own limit; larger models keep tensors in external files
+ONNX_EXTERNAL_READS_MAX: Final = 8  # times that the tensors of a model together read one file; tied weights share it
 ONNX_DEPTH_MAX: Final = 48  # graphs within graphs; protobuf refuses about 100 nested messages
 ONNX_NODES_MAX: Final = 1_000_000  # of all graphs in one file; large language models have about 50,000
 SKLEARN_DEPTH_MAX: Final = 16  # estimators within estimators; a pipeline of searches over ensembles has 5

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tallystick.chain.bindings.model_registry import ModelRegistry
 from tallystick.core.checks import Report
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import ModelRef
@@ -36,7 +37,17 @@ class Models:
     @cached_property
     def registrar(self) -> Registrar:
         """Every verb of a publisher, in the name of this workspace's account."""
-        return Registrar(self._tally.outbox, self.address, self._tally.blobs)
+        return Registrar(self._tally.outbox, self.address, self._tally.blobs, first_block=self.first_block)
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """The registry, for reading: whoever only looks and checks needs no account."""
+        return ModelRegistry(self._tally.node, self.address)
+
+    @cached_property
+    def first_block(self) -> int:
+        """The block before which the registry has no event."""
+        return self._tally.first_block("ModelRegistry")
 
     @cached_property
     def address(self) -> str:
@@ -77,7 +88,7 @@ class Models:
 
         raises  InvalidInput "model.version" when there is none; Rejected when the model does not exist
         """
-        registry = self.registrar.registry
+        registry = self.registry
         if reference.seq is not None:
             seq = reference.seq
         elif reference.channel is not None:
@@ -90,21 +101,21 @@ class Models:
 
     def load_onnx(self, model_id: int, seq: int) -> tuple[bytes, bytes]:
         """Return (statement digest, ONNX bytes) of a version, the bytes checked against the signed manifest."""
-        statement = self.registrar.registry.version(model_id, seq).statement
+        statement = self.registry.version(model_id, seq).statement
         return statement, load_onnx(self._tally.blobs, statement)
 
     def history(self, model_id: int) -> History:
         """Return everything that the chain says happened to the model."""
-        return load_history(self._tally.node, self.address, self._tally.blobs, model_id)
+        return load_history(self._tally.node, self.address, self._tally.blobs, model_id, first_block=self.first_block)
 
     def diff(self, old: ModelRef, new: ModelRef) -> VersionDiff:
         """Return what is different between two versions, of one model or of two."""
-        statements = [self.registrar.registry.version(*self.resolve(one)).statement for one in (old, new)]
+        statements = [self.registry.version(*self.resolve(one)).statement for one in (old, new)]
         return diff_versions(self._tally.blobs, *statements)
 
     def verify(self, reference: ModelRef) -> Report:
         """Recheck one version, or with a bare id every version of the model, from chain and evidence alone."""
-        auditor = Auditor(self._tally.node, self.address, self._tally.blobs)
+        auditor = Auditor(self._tally.node, self.address, self._tally.blobs, first_block=self.first_block)
         if reference.seq is None and reference.channel is None:
             return auditor.audit_model(reference.model_id)
         return auditor.audit_version(*self.resolve(reference))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy
+from tallystick.chain.deploy import deploy, find_birth
 from tallystick.chain.deployments import load_deployments, record_deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -155,11 +155,23 @@ class Tally:
         folder = self.workspace.deployments_path.parent
         return load_deployments(folder, self.node.chain_id, self.node.genesis_hash)[contract].address
 
+    def first_block(self, contract: str) -> int:
+        """Return a block before which `contract` has no event, so that no history is searched from the beginning.
+
+        raises  InvalidInput "deployments.absent" as `address`
+        """
+        configured = self.workspace.config.deployments.get(contract)
+        if configured is not None:
+            return find_birth(self.node, configured)
+        folder = self.workspace.deployments_path.parent
+        return load_deployments(folder, self.node.chain_id, self.node.genesis_hash)[contract].block_number
+
     @cached_property
     def index(self) -> Index:
         """The facts of this chain's events, for lists and searches; `sync` it before asking."""
         projections = [getattr(self, name).projection() for name in sorted(_desks())]
-        return Index(self.workspace.index_path, self.node, projections)
+        first_block = min(self.first_block(name) for name in names())
+        return Index(self.workspace.index_path, self.node, projections, first_block=first_block)
 
     # --- evidence
 

@@ -7,6 +7,8 @@ manifest alone.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +21,8 @@ from tallystick.models.formats import onnx, safetensors
 from tallystick.models.formats.configs import CONFIG_NAMES, read_config
 from tallystick.models.formats.tensors import Tensor, sorted_tensors
 from tallystick.models.roots import Architecture, TensorList
-from tallystick.store.blobs import hash_file
-from tallystick.store.files import read_bounded, walk_files
+from tallystick.store.blob_places import pieces_of
+from tallystick.store.files import open_regular, read_bounded, walk_files
 
 # Weights in forms that this project does not look into: pickles, archives of pickles, and formats not yet read.
 OPAQUE_SUFFIXES: Final = frozenset(
@@ -112,12 +114,18 @@ class _Found:
 
 
 def hash_sized(path: Path) -> tuple[int, bytes]:
-    """Return the size of a file and its SHA-256.
+    """Return the size of a file and its SHA-256, of one reading.
 
     raises  InvalidInput "files.changed" when it grew or shrank meanwhile, and those of store.files
     """
-    size = path.stat().st_size
-    digest = hash_file(path, limit=min(size, BLOB_BYTES_MAX))
-    if path.stat().st_size != size:
-        raise InvalidInput("files.changed", f"{path} changed while it was read", hint="try again when it is at rest")
-    return size, digest
+    hasher, size = hashlib.sha256(), 0
+    with open_regular(path) as file:
+        for piece in pieces_of(file):
+            hasher.update(piece)
+            size += len(piece)
+            if size > BLOB_BYTES_MAX:
+                raise InvalidInput("files.size", f"{path} is too large", expected=f"≤ {BLOB_BYTES_MAX} bytes")
+        if os.fstat(file.fileno()).st_size != size:
+            hint = "try again when it is at rest"
+            raise InvalidInput("files.changed", f"{path} changed while it was read", hint=hint)
+    return size, hasher.digest()

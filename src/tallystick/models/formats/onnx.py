@@ -20,7 +20,7 @@ from urllib.parse import quote
 from tallystick.core import canonical
 from tallystick.core.digest import sha256, sha256_hex
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import ONNX_BYTES_MAX, ONNX_DEPTH_MAX, ONNX_NODES_MAX
+from tallystick.core.limits import ONNX_BYTES_MAX, ONNX_DEPTH_MAX, ONNX_NODES_MAX, TENSORS_MAX
 from tallystick.core.manifest import FileEntry
 from tallystick.models.formats.configs import number
 from tallystick.models.formats.onnx_tensors import External, external_in, read_tensor, text_bytes
@@ -244,13 +244,17 @@ class _Reader:
 
         dtype, stored = _ARRAYS[kind]
         data = np.fromiter(values, stored, len(values)).tobytes() if stored else text_bytes(list(values))
-        self.tensors.append(Tensor(place, dtype, (len(values),), sha256(data)))
-        return {"tensor": place}
+        return self._counted(Tensor(place, dtype, (len(values),), sha256(data)))
 
     def _tensor(self, tensor: Any, place: str) -> dict[str, str]:
         _check_known(tensor, place)
-        self.tensors.append(read_tensor(tensor, place, self._external))
-        return {"tensor": place}
+        return self._counted(read_tensor(tensor, place, self._external))
+
+    def _counted(self, tensor: Tensor) -> dict[str, str]:
+        if len(self.tensors) >= TENSORS_MAX:
+            raise InvalidInput("tensors.many", "too many tensors", expected=f"≤ {TENSORS_MAX}")
+        self.tensors.append(tensor)
+        return {"tensor": tensor.name}
 
     def _sparse(self, sparse: Any, place: str) -> dict[str, object]:
         _check_known(sparse, place)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from tallystick.core import documents
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import BLOB_CHUNK_BYTES
+from tallystick.core.limits import BLOB_CHUNK_BYTES, ONNX_EXTERNAL_READS_MAX
 from tallystick.core.names import check_name
 from tallystick.models.formats.tensors import DTYPE_BITS, Tensor, byte_size, check_shape
 from tallystick.store.files import open_regular, safe_join
@@ -43,8 +44,9 @@ def external_in(root: Path, model: str) -> External:
     """Return how to read files that the model file `model`, a name under `root`, keeps its tensors in.
 
     The reader raises InvalidInput "name.form" for a location outside the folder, "files.symlink", "files.missing",
-    and "onnx.external" when the file is too short.
+    and "onnx.external" when the file is too short, or read so often that hashing it would never end.
     """
+    asked: Counter[str] = Counter()
 
     def read(location: str, offset: int, size: int) -> Iterator[bytes]:
         name = check_name(posixpath.join(posixpath.dirname(model), location), "external data location")
@@ -52,6 +54,11 @@ def external_in(root: Path, model: str) -> External:
             held = os.fstat(file.fileno()).st_size
             if offset + size > held:  # before seeking, which fails in its own way beyond what a file system can hold
                 raise InvalidInput("onnx.external", f"{name} is too short", expected=f"{offset + size} bytes", got=held)
+            asked[name] += size
+            if asked[name] > ONNX_EXTERNAL_READS_MAX * held:
+                raise InvalidInput(
+                    "onnx.external", f"the tensors in {name} overlap", expected=f"≤ {ONNX_EXTERNAL_READS_MAX} readings"
+                )
             file.seek(offset)
             while size:
                 piece = file.read(min(size, BLOB_CHUNK_BYTES))

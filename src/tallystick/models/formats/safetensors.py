@@ -19,7 +19,13 @@ from typing import Any, BinaryIO
 
 from tallystick.core import canonical, documents
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import BLOB_CHUNK_BYTES, SAFE_INTEGER_MAX, SAFETENSORS_HEADER_BYTES_MAX, TENSORS_MAX
+from tallystick.core.limits import (
+    BLOB_CHUNK_BYTES,
+    SAFE_INTEGER_MAX,
+    SAFETENSORS_HEADER_BYTES_MAX,
+    SAFETENSORS_MARKS_MAX,
+    TENSORS_MAX,
+)
 from tallystick.core.manifest import FileEntry
 from tallystick.core.names import check_name
 from tallystick.models.formats.configs import parse_json
@@ -61,6 +67,9 @@ def read_header(data: bytes) -> tuple[Span, ...]:
     """
     if data[:1] != b"{":
         raise InvalidInput("safetensors.header", "header does not begin with an object", got=ascii(data[:8]))
+    marks = data.count(b":") + data.count(b",")
+    if marks > SAFETENSORS_MARKS_MAX:  # before parsing, which would take thirty times the header's bytes of memory
+        raise InvalidInput("safetensors.header", "header says too much", expected=f"≤ {SAFETENSORS_MARKS_MAX} : and ,")
     canonical.check_nesting(data, "header", _DEPTH)
     try:
         found = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer)
