@@ -128,6 +128,19 @@ def test_a_call_takes_no_more_gas_than_any_call_may(rpc: Rpc, monkeypatch: pytes
     assert 100_000 < left < 200_000
 
 
+# a loop; calls to oneself; a precompile, from straight code that the loop repeats
+@pytest.mark.parametrize("code", ["5b600056", "5b60015f57", "5f5f5f5f5f305af1", "5b5f5f60c05f5f60085af150600056"])
+def test_a_call_takes_no_longer_than_any_call_may_and_a_transaction_as_long_as_its_gas_lasts(
+    rpc: Rpc, hands: list[Hand], monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    contract = deploy(rpc, hands[0], code)
+    monkeypatch.setattr("tallystick.chain.embedded.simulate.LEDGER_CALL_S", -1.0)
+    for method in ("eth_call", "eth_estimateGas", "eth_createAccessList"):
+        error = rpc.error(method, {"to": contract})
+        assert error == {"code": -32000, "message": "execution aborted (timeout = 20s)"}
+    assert int(rpc.send(hands[0].sign(to=contract, value=0, gas=200_000))["gasUsed"], 16) > 40_000
+
+
 def test_a_call_that_pays_must_be_able_to_and_one_that_does_not_need_not(rpc: Rpc, hands: list[Hand]) -> None:
     poor = "0x" + "99" * 20
     assert rpc("eth_call", {"from": poor, "to": poor}) == "0x"

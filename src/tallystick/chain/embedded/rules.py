@@ -6,6 +6,8 @@ rules over `Accounts`. Read `docs/spec/chain.md` for each deviation and how it w
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from eth._utils.address import generate_contract_address
@@ -16,16 +18,18 @@ from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueTransactionExecutor
 from eth.vm.forks.spurious_dragon._utils import collect_touched_accounts
 from eth.vm.forks.tangerine_whistle.constants import GAS_SELFDESTRUCT_EIP150
+from eth.vm.logic import flow
 from eth.vm.message import Message
 from eth.vm.opcode import as_opcode
-from eth.vm.opcode_values import SELFDESTRUCT
+from eth.vm.opcode_values import JUMP, JUMPI, SELFDESTRUCT
 
 from tallystick.chain.embedded.accounts import Accounts
 from tallystick.chain.embedded.codec import encode, integer
-from tallystick.chain.embedded.fault import RpcFault
+from tallystick.chain.embedded.fault import SERVER, RpcFault
 from tallystick.chain.embedded.precompiles import MODEXP, POINT_EVALUATION, modexp, point_evaluation
 from tallystick.chain.embedded.transaction import SET_CODE, recover
 from tallystick.core.digest import keccak
+from tallystick.core.limits import LEDGER_CALL_S
 
 DELEGATION: Final = b"\xef\x01\x00"
 HISTORY_ADDRESS: Final = bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935")
@@ -34,11 +38,34 @@ HISTORY_WINDOW: Final = 8_191
 _AUTH_REFUND: Final = 25_000 - 12_500
 
 
+def check_time(state: Any) -> None:
+    """Return unless the execution has a deadline that is over.
+
+    raises  RpcFault -32000, in geth's words
+    """
+    if state.deadline is not None and time.monotonic() > state.deadline:
+        raise RpcFault(SERVER, f"execution aborted (timeout = {LEDGER_CALL_S:g}s)", place="evm.timeout")
+
+
+def _timed(code: int, logic: Callable[[Any], None]) -> Any:
+    """Return an instruction of py-evm's that looks at the clock before its logic."""
+
+    def run(computation: Any) -> None:
+        check_time(computation.state)
+        logic(computation)
+
+    opcode = PragueComputation.opcodes[code]
+    return as_opcode(run, opcode.mnemonic, opcode.gas_cost)
+
+
 class Computation(PragueComputation):  # type: ignore[misc]
     """One message's execution."""
 
     opcodes: ClassVar[dict[int, Any]] = {
         **PragueComputation.opcodes,
+        # whatever takes long comes by one of these two, or by a message
+        JUMP: _timed(JUMP, flow.jump),
+        JUMPI: _timed(JUMPI, flow.jumpi),
         # the same instruction without py-evm's Python warning at every execution
         SELFDESTRUCT: as_opcode(ensure_no_static(selfdestruct_eip6780), "SELFDESTRUCT", GAS_SELFDESTRUCT_EIP150),
     }
@@ -47,6 +74,13 @@ class Computation(PragueComputation):  # type: ignore[misc]
         MODEXP: modexp,
         POINT_EVALUATION: point_evaluation,
     }
+
+    @classmethod
+    def apply_computation(
+        cls, state: Any, message: Any, transaction_context: Any, parent_computation: Any = None
+    ) -> Any:
+        check_time(state)
+        return super().apply_computation(state, message, transaction_context, parent_computation)
 
     @property
     def is_origin_computation(self) -> bool:
@@ -111,6 +145,7 @@ class RulesState(PragueState):  # type: ignore[misc]
 
     computation_class = Computation
     transaction_executor_class = Executor
+    deadline: float | None = None  # on the monotonic clock; what enters a block has none
 
     def set_system_contracts(self) -> None:
         """System contracts come with the genesis block."""

@@ -6,6 +6,7 @@ in geth. Everything happens in an `Accounts` that is thrown away.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from tallystick.chain.embedded.transaction import (
     minimum_gas,
 )
 from tallystick.core.errors import Broken, TallystickError
-from tallystick.core.limits import LEDGER_CALL_GAS_MAX
+from tallystick.core.limits import LEDGER_CALL_GAS_MAX, LEDGER_CALL_S
 
 _STIPEND: Final = 2_300
 
@@ -88,6 +89,7 @@ class Simulation:
         self._price = message.max_fee or 0
         # a message that pays nothing sees a base fee of nothing
         self._state = ledger.state(accounts, header, None if self._price else 0)
+        self._state.deadline = time.monotonic() + LEDGER_CALL_S
         if self._price and self._price < header.base_fee:
             raise RpcFault(
                 SERVER,
