@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from tallystick.core import dsse
 from tallystick.core.ed25519 import check_public_key
 from tallystick.core.errors import InvalidInput
+from tallystick.core.note import NoteSignature, SignedNote, VerifierKey
 
 PRIME = 2**255 - 19
 IDENTITY = (1).to_bytes(32, "little")
@@ -41,6 +42,14 @@ def test_every_key_of_small_order_is_refused_and_verifies_no_envelope(key: bytes
         with pytest.raises(InvalidInput) as caught:
             check(key)
         assert caught.value.code == "ed25519.weak"
+
+
+def test_a_log_with_such_a_key_has_no_checkpoint() -> None:
+    key = VerifierKey("log", IDENTITY)
+    note = SignedNote("log\n0\n\n", (NoteSignature("log", key.id, IDENTITY + bytes(32)),))
+    with pytest.raises(InvalidInput) as caught:
+        note.verify([key])
+    assert caught.value.code == "ed25519.weak"
 
 
 def test_any_other_key_is_taken_and_must_be_32_bytes() -> None:

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tallystick.core.digest import sha256
+from tallystick.core.ed25519 import check_public_key
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.core.limits import NOTE_BYTES_MAX, NOTE_NAME_BYTES_MAX, NOTE_SIGNATURES_MAX
 
@@ -108,7 +109,7 @@ class SignedNote:
         """Return the keys among `keys` that signed this text, at least one.
 
         raises  VerificationFailed "note.signature" when a known key's signature fails, "note.unsigned" when none of
-                the keys signed
+                the keys signed; InvalidInput "ed25519.weak" for a key whose log could deny every checkpoint
         """
         known = {(key.name, key.id): key for key in keys}
         signers: dict[VerifierKey, None] = {}
@@ -117,7 +118,8 @@ class SignedNote:
             if key is None:
                 continue
             try:
-                Ed25519PublicKey.from_public_bytes(key.public).verify(line.signature, self.text.encode())
+                public = Ed25519PublicKey.from_public_bytes(check_public_key(key.public))
+                public.verify(line.signature, self.text.encode())
             except InvalidSignature:
                 raise VerificationFailed("note.signature", f"signature of {key.name} does not verify") from None
             signers[key] = None
