@@ -107,7 +107,12 @@ class Output:
 
     @contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Advance]:
-        """Show a bar on standard error while the block runs; the block calls what it is given with steps done."""
+        """Show a bar on standard error while the block runs, or one line where that is no terminal.
+
+        The block calls what it is given with steps done.
+        """
+        if not self.errors.is_terminal:
+            self.note(f"{label} …")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.errors, disable=self.json or not self.errors.is_terminal) as bar:
             task = bar.add_task(label, total=total)
