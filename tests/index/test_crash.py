@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from forking_chain import BOTH, expected_register
 from tallystick.index import Index
 
 CHILD = Path(__file__).with_name("crash_child.py")
-STRIDE = 1 if os.environ.get("TALLYSTICK_LONG") else 4  # the quick form kills at every fourth statement
 KILLED = -9
 
 Run = Callable[[Path, int], tuple[int, int]]
@@ -53,7 +51,7 @@ def test_killed_at_any_statement_the_index_is_whole_and_goes_on(memory_folder, r
     status, statements = run(memory_folder / "unharmed.db", -1)
     assert (status, statements > 150) == (0, True)
     chain = history(STEPS)
-    for last in range(STRIDE // 2, statements, STRIDE):
+    for last in range(statements):
         path = memory_folder / f"{last}.db"
         assert run(path, last)[0] == KILLED
         check_is_of_one_moment(path)
