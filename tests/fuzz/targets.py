@@ -6,7 +6,9 @@ gets its row in `parsers/`, in the file of the room it belongs to, so that a roo
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -77,6 +79,19 @@ def of_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
         except UnicodeDecodeError:
             raise InvalidInput("fuzz.text", "not UTF-8") from None
         return read(text)
+
+    return read_bytes
+
+
+def of_file(read: Callable[[Path], Any], name: str) -> Callable[[bytes], Any]:
+    """Return the reader of bytes for a reader of the file `name` in a folder; the folder is kept until the end."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / name
+
+    def read_bytes(data: bytes) -> Any:
+        path.write_bytes(data)
+        return read(path)
 
     return read_bytes
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tallystick.chain import evidence, facts, reverts
+from tallystick.chain import deployments, evidence, facts, reverts
 from tallystick.chain.accounts import Account, TransactionFields
 from tallystick.chain.bindings.log_anchor import Anchored
 from tallystick.chain.calls import Log
@@ -22,7 +22,7 @@ from tallystick.chain.embedded.receipt import Receipt
 from tallystick.chain.fees import Fees
 from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.core.ids import checksum_address
-from tests.fuzz.targets import Target, of_json
+from tests.fuzz.targets import Target, of_file, of_json
 
 SIGNER = Account(b"\x07" * 32)
 GENESIS = Genesis(timestamp=1_700_000_000, balances={bytes.fromhex(SIGNER.address[2:]): 10**24})
@@ -145,6 +145,17 @@ def _transaction(data: bytes) -> None:
         raise InvalidInput("fuzz.refused", answer["error"]["message"])
 
 
+def _deployments(path: Path) -> deployments.Deployments:
+    return deployments.load_deployments(path.parent, 1_337, bytes(32))
+
+
+def _recorded() -> bytes:
+    made = deployments.Deployment("LogAnchor", HERE, bytes(32), "ab" * 32, bytes(32), 7)
+    with tempfile.TemporaryDirectory() as folder:
+        deployments.record_deployment(Path(folder), 1_337, bytes(32), made)
+        return (Path(folder) / "1337.json").read_bytes()
+
+
 def _header() -> bytes:
     return GENESIS.build()[0].encode()
 
@@ -159,6 +170,7 @@ def _transactions() -> list[bytes]:
 
 TARGETS = [
     Target("chain.genesis", Genesis.from_bytes, lambda: [GENESIS.to_bytes()], Genesis.to_bytes, exact=True),
+    Target("chain.deployments", of_file(_deployments, "1337.json"), lambda: [_recorded()]),
     Target("chain.header", Header.decode, lambda: [_header()], Header.encode, exact=True),
     Target("chain.trie_node", trie.decode, _nodes),
     Target("chain.leaf", Leaf.decode, lambda: [Leaf(1, 10**18).encode()], Leaf.encode),

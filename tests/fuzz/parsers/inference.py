@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from tallystick.core.checkpoint import Checkpoint
 from tallystick.core.errors import InvalidInput
@@ -10,8 +11,10 @@ from tallystick.inference import tensors
 from tallystick.inference.anchoring.records import AnchorRecord, AnchorState, read_anchor_file
 from tallystick.inference.bodies import Body
 from tallystick.inference.log import frames, journal
+from tallystick.inference.log.marks import Identity, Watermark
+from tallystick.inference.log.wal import Position
 from tests.fuzz.parsers.core import ENTRIES, NOTE, ROOT
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import Target, of_file
 
 HEADER = frames.SegmentHeader(0, 1, bytes(32), bytes(8))
 INPUTS = (tensors.Tensor("x", "FP32", (-1, 2)), tensors.Tensor("name", "BYTES", (1,)))
@@ -43,6 +46,13 @@ def _journal(data: bytes) -> list[Checkpoint]:
     return [journal.parse_head(note) for _, note in journal.decode_records(io.BytesIO(data))]
 
 
+def _watermark(path: Path) -> Watermark:
+    found = Watermark.read(path.parent)
+    if found is None:
+        raise InvalidInput("fuzz.unused", "no watermark that can be used")
+    return found
+
+
 ANCHOR = AnchorRecord(
     number=0,
     attempt=0,
@@ -67,6 +77,19 @@ TARGETS = [
         exact=True,
     ),
     Target("inference.anchor_file", read_anchor_file, lambda: [MINED.to_file()], AnchorRecord.to_file, exact=True),
+    Target(
+        "inference.identity",
+        of_file(lambda path: Identity.read(path.parent), "log.json"),
+        lambda: [Identity("example.com/log", bodies=True, volatile=False).to_bytes()],
+        Identity.to_bytes,
+        exact=True,
+    ),
+    Target(
+        "inference.watermark",
+        of_file(_watermark, "watermark"),
+        lambda: [Watermark(7, ROOT, Position(1, 2), Position(3, 4), clean=True).to_bytes()],
+        Watermark.to_bytes,
+    ),
     Target(
         "inference.segment",
         frames.SegmentHeader.from_bytes,

@@ -12,9 +12,9 @@ from tallystick.models.dataset import DataDocument, Segment, split_rows
 from tallystick.models.formats import configs, onnx, safetensors
 from tallystick.models.formats.tensors import Tensor
 from tallystick.models.roots import Architecture, TensorList
-from tallystick.models.rows import RowProof, encode_row, entry_of
+from tallystick.models.rows import RowProof, encode_row, entry_of, rows_of_csv
 from tallystick.models.statement import Listing, Place, VersionStatement
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import Target, of_file
 
 TENSORS = TensorList((Tensor("a.weight", "F32", (2, 3), bytes(32)), Tensor("b", "I64", (), bytes(32))))
 
@@ -87,6 +87,7 @@ TARGETS = [
         exact=True,
     ),
     Target("models.rows", lambda data: split_rows(data, 2), lambda: [b'["1"]\n["2"]\n']),
+    Target("models.csv", of_file(rows_of_csv, "rows.csv"), lambda: [b'a,b\n1,"x\ny"\n', "ä\n1\n".encode()]),
     Target("models.row_proof", RowProof.from_bytes, lambda: [_row_proof()], RowProof.to_bytes, exact=True),
     Target("models.statement", VersionStatement.from_bytes, lambda: [_statement()], VersionStatement.to_bytes),
 ]

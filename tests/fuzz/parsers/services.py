@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,10 +17,13 @@ from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.record import Record, RecordKind
 from tallystick.core.ticket import BatchPromise, Ticket
+from tallystick.inference.log.reader import LogReader
+from tallystick.inference.log.writer import Log
 from tallystick.services.client import Checked, Checker, Trusted
 from tallystick.services.dialer import Place
+from tallystick.services.gateway.log_files import read_log
 from tallystick.services.http1 import Bounds, Connection, Request, Response, Shared
-from tests.fuzz.parsers.core import DOMAIN, LOG, SECRET, SIGNER
+from tests.fuzz.parsers.core import DOMAIN, ENTRIES, KEY, LOG, SECRET, SIGNER
 from tests.fuzz.targets import Target, of_text
 
 GET = b"GET /v2/health/ready?a=%2f HTTP/1.1\r\nHost: localhost:80\r\n\r\n"
@@ -127,8 +132,32 @@ def _check_answer(data: bytes) -> Checked:
     return checked
 
 
+@cache
+def _reader() -> LogReader:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    with Log.open(Path(folder.name) / "log", LOG.name, key=KEY, volatile=True) as log:
+        for entry in ENTRIES:
+            log.append(entry).result()
+        log.checkpoint()
+    reader = LogReader(Path(folder.name) / "log")
+    atexit.register(reader.close)
+    return reader
+
+
+def _log_path(path: str) -> bytes:
+    answer = read_log(_reader(), path)
+    assert answer.status in (200, 404)
+    if answer.status == 404:
+        raise InvalidInput("fuzz.absent", "there is no such file")
+    return answer.body
+
+
 TARGETS = [
     Target("services.url", of_text(Place.parse), lambda: [b"http://127.0.0.1:8080/log", b"https://[::1]"]),
+    Target(
+        "services.log_path", of_text(_log_path), lambda: [b"checkpoint", b"tile/0/000.p/7", b"tile/entries/000.p/7"]
+    ),
     Target("services.http", _serve, lambda: [bytes([20]) + GET, bytes([0]) + POST + GET, b"\xff" + CHUNKED]),
     Target("services.answer", _check_answer, lambda: [_reply()]),
 ]
