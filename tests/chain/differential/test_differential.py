@@ -61,7 +61,7 @@ def new_pair(peer: Anvil, tmp_path: Path) -> Iterator[Callable[[], Pair]]:
 
 
 def test_random_programs_come_out_the_same_on_both(
-    new_pair: Callable[[], Pair], monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    new_pair: Callable[[], Pair], monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]
 ) -> None:
     opcodes, tally = Opcodes(Computation.opcodes), Tally()
     monkeypatch.setattr(Computation, "opcodes", opcodes)  # counts what runs; changes nothing
@@ -70,10 +70,8 @@ def test_random_programs_come_out_the_same_on_both(
         pair.run(Author(seed, KEYS, pair.nonce_of), STEPS, tally)
         pair.close()
     never = sorted(name for name, code in OPCODES.items() if not opcodes.counts[code])
-    record_property("programs", PROGRAMS)
-    record_property("outcomes", dict(tally.outcomes))
-    record_property("steps", dict(tally.steps))
-    record_property("opcodes_run", f"{len(OPCODES) - len(never)} of {len(OPCODES)}, never: {' '.join(never) or 'none'}")
+    told = f"{len(OPCODES) - len(never)} of {len(OPCODES)} opcodes run, never {', '.join(never) or 'none'}"
+    tell(f"differential: {PROGRAMS} programs; {told}; {dict(tally.outcomes)}; {dict(tally.steps)}")
     # the generator must stay able to reach nearly everything, and every kind of end
     assert len(never) <= len(OPCODES) // 20, never
     assert set(tally.outcomes) == {"succeeded", "failed", "reverted", "refused"}
