@@ -42,6 +42,12 @@ def test_every_reason_a_contract_gives_is_documented_in_an_interface_and_none_is
     assert _given() == documented
 
 
+def test_every_reason_and_event_stands_in_a_specification() -> None:
+    pages = "\n".join(path.read_text("utf-8") for path in (tree.ROOT / "docs" / "spec").glob("*.md"))
+    assert not {reason for reason in _given() if f"`{reason}`" not in pages}
+    assert not {event for event in EVENT.findall(_interfaces()) if not re.search(rf"`{event}\b", pages)}
+
+
 def test_every_reason_stands_in_a_test() -> None:
     untested = {reason for reason in _given() if f'"{reason}"' not in _tests()}
     assert not untested, f"no test provokes: {untested}"

@@ -153,3 +153,12 @@ def test_every_environment_variable_is_documented_and_none_is_stale() -> None:
 def test_every_exit_status_is_documented_and_none_is_stale() -> None:
     given = {0, EXIT_FAULTS_FOUND, EXIT_INTERRUPTED, EXIT_READER_GONE, *EXIT_STATUS.values()}
     assert sorted(given) == [int(status) for status in _column("Exit statuses")]
+
+
+def test_every_code_that_the_operating_page_explains_is_one_that_is_raised() -> None:
+    listed = set(re.findall(r"^\| `([^`]+)` \|", (tree.ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE))
+    rows = [line for line in OPERATING.read_text("utf-8").splitlines() if line.startswith("| `")]
+    named = {code for row in rows for code in re.findall(r"`([a-z_]+\.[a-z_]+)`", row.split("|")[1])}
+    files = {"chain.db", "index.db", "outbox.db", "chain.target", "chain.id", "blobs.url"}
+    assert named - files
+    assert named - files <= listed
