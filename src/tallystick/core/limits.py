@@ -77,7 +77,7 @@ LEDGER_TX_GAS_MAX: Final = (
     30_000_000  # gas one transaction may ask for; some 30 s of Python at worst, while others wait
 )
 LEDGER_CALL_GAS_MAX: Final = 50_000_000  # gas of one eth_call or estimate, as geth's --rpc.gascap
-LEDGER_CALL_S: Final = 20.0  # one eth_call or estimate; its gas buys minutes of pairings, and clients give up after 30 s
+LEDGER_CALL_S: Final = 20.0  # one simulated execution; its gas buys minutes of pairings, and clients give up after 30 s
 LEDGER_BLOCK_TXS_MAX: Final = 1_000  # transactions committed together; more adds latency, no throughput
 LEDGER_TX_BYTES_MAX: Final = 128 * 2**10  # one raw transaction, as in geth's pool
 LEDGER_LOCK_WAIT_S: Final = 60  # how long a writer waits for another process; a full block takes about a second

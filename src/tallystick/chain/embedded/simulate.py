@@ -89,7 +89,6 @@ class Simulation:
         self._price = message.max_fee or 0
         # a message that pays nothing sees a base fee of nothing
         self._state = ledger.state(accounts, header, None if self._price else 0)
-        self._state.deadline = time.monotonic() + LEDGER_CALL_S
         if self._price and self._price < header.base_fee:
             raise RpcFault(
                 SERVER,
@@ -104,7 +103,7 @@ class Simulation:
     def run(self, gas: int) -> Any:
         """Return the finished computation with this gas limit.
 
-        raises  RpcFault -32000 when the message could not even start
+        raises  RpcFault -32000 when the message could not even start, or takes longer than LEDGER_CALL_S
         """
         tx = self._transaction(gas)
         self._accounts.discard(0)
@@ -119,6 +118,7 @@ class Simulation:
         if balance < want:
             text = f"insufficient funds for gas * price + value: address {hex_of(tx.sender)} have {balance} want {want}"
             raise RpcFault(SERVER, text, place="tx.funds")
+        self._state.deadline = time.monotonic() + LEDGER_CALL_S
         try:
             return self._state.apply_transaction(tx)
         except TallystickError:
