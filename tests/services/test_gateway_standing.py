@@ -72,7 +72,7 @@ def test_a_version_revoked_meanwhile_is_answered_no_more(running: Running, chain
     assert ask_for(running, f"/v2/models/{NAME}/ready")[0] == 503
     assert ask_for(running, "/status")[1]["standing"]["refused"] == "serve.revoked"
     assert ask_for(running, "/v2/health/live")[0] == 200
-    chain.error = None  # an owner may change its mind
+    chain.error = None  # a reorganisation took it back: by the contract nobody else can
     until(lambda: ask_for(running, INFER, ask(1))[0] == 200)
     assert running.log.size == size + 1
 
