@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from tallystick.core.digest import keccak
+from tallystick.core.errors import Unavailable
 from tests.chain.embedded.ledger_kit import FUNDS, START, Clock, Hand, Rpc
 
 REFUSED = [
@@ -161,3 +164,30 @@ def test_a_read_only_chain_refuses_to_send_and_answers_the_rest(
     assert reader("eth_blockNumber") == "0x1"
     with pytest.raises(Exception, match="opened for reading only"):
         reader("eth_sendRawTransaction", "0x" + hands[0].sign().hex())
+
+
+@pytest.mark.parametrize(("step", "is_in_a_block"), [("write", False), ("remember", True)])
+def test_an_interrupted_writer_leaves_no_other_thread_waiting(
+    rpc: Rpc, hands: list[Hand], monkeypatch: pytest.MonkeyPatch, step: str, is_in_a_block: bool
+) -> None:
+    file, writer = rpc.provider.node.ledger.file, rpc.provider.node.writer
+    raw = hands[1].sign()
+
+    def interrupt(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with writer._turn:
+            waiting = pool.submit(writer.submit, [raw])
+            while not writer._queue:
+                time.sleep(0.001)
+            monkeypatch.setattr(file, step, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                writer._take_turn([writer._queue.popleft()])
+        (outcome,) = waiting.result(timeout=30)
+    assert isinstance(outcome, Unavailable)
+    found = rpc("eth_getTransactionReceipt", "0x" + keccak(raw).hex())
+    assert (found is not None) is is_in_a_block
+    answer: Any = rpc.provider.make_request("eth_sendRawTransaction", ["0x" + raw.hex()])  # type: ignore[arg-type]
+    assert ("already known" in str(answer)) is is_in_a_block

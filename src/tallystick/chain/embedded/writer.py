@@ -23,7 +23,7 @@ from tallystick.chain.embedded.rules import LedgerState, begin_block, gas_used
 from tallystick.chain.embedded.transaction import Transaction, decode_transaction
 from tallystick.chain.embedded.trie import BLANK_ROOT, Node, update
 from tallystick.core.digest import keccak
-from tallystick.core.errors import Broken, TallystickError
+from tallystick.core.errors import Broken, TallystickError, Unavailable
 from tallystick.core.limits import LEDGER_ACCOUNT_CACHE, LEDGER_BLOCK_TXS_MAX
 
 
@@ -67,8 +67,17 @@ class Writer:
         while not all(item.done for item in waiting):
             with self._turn:
                 if not all(item.done for item in waiting):
-                    self._commit([self._queue.popleft() for _ in range(min(len(self._queue), LEDGER_BLOCK_TXS_MAX))])
+                    self._take_turn([self._queue.popleft() for _ in range(min(len(self._queue), LEDGER_BLOCK_TXS_MAX))])
         return [_outcome(item) if isinstance(item, Submission) else item for item in results]
+
+    def _take_turn(self, items: list[Submission]) -> None:
+        """Commit for everyone, and leave nobody waiting, whatever interrupts this thread."""
+        try:
+            self._commit(items)
+        finally:
+            for item in items:
+                if not item.done:
+                    item.settle(_interrupted())
 
     def _commit(self, items: list[Submission]) -> None:
         """Put `items` into one block, or say of each why not."""
@@ -83,11 +92,11 @@ class Writer:
                     digest = put_block(db, header, [item.tx.hash for item in accepted])
         except BaseException as error:
             self._hot = None
+            if not isinstance(error, Exception):
+                raise
             for item in items:
                 if not item.done:
                     item.settle(error)
-            if not isinstance(error, Exception):
-                raise
             return
         if accepted:
             self._ledger.file.remember(digest, header, draft.nodes)
@@ -205,6 +214,14 @@ def index_trie(values: list[bytes]) -> tuple[bytes, dict[bytes, tuple[bytes, Nod
 
 def _no_node(digest: bytes) -> Node:
     raise Broken("ledger.trie", "an empty trie was asked for a node", got=digest.hex())
+
+
+def _interrupted() -> Unavailable:
+    return Unavailable(
+        "chain.interrupted",
+        "the thread that wrote the block was interrupted: whether the transaction is in it is not known",
+        hint="ask for its receipt, or send it again",
+    )
 
 
 def _outcome(item: Submission) -> bytes | TallystickError:
