@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from tallystick.cli.main import EXIT_INTERRUPTED, EXIT_READER_GONE
+from tallystick.cli.output import Output
 
 TALLY = f"{sys.executable} -m tallystick"
 
@@ -81,6 +82,7 @@ def test_a_passphrase_file_that_holds_no_text_is_named(
         (("model", "register", "\udcff"), "canonical.text"),
         (("log", "append", "."), "files.special"),
         (("data", "new", "d", "."), "files.special"),
+        (("data", "show", "d\udcff"), "files.missing"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name_and_leaves_nothing(
@@ -91,6 +93,12 @@ def test_what_cannot_be_used_is_refused_by_name_and_leaves_nothing(
     status, error = tally(*arguments)
     assert (status, error["code"]) == (2, code)
     assert not (tmp_path / "new" / "config.toml").exists()
+
+
+def test_an_answer_spells_out_what_json_cannot_carry(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(json=True).result({"folder": Path("d\udcff"), "sizes": [2**64, 1], "fine": {"a": None, "b": True}})
+    printed = orjson.loads(capsys.readouterr().out)
+    assert printed == {"folder": "d\\udcff", "sizes": ["18446744073709551616", 1], "fine": {"a": None, "b": True}}
 
 
 def test_an_interrupted_demo_ends_in_words_with_its_processes_gone(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Output:
         if sys.stdout is None:  # closed before we began
             raise ReaderGone
         try:
-            sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE).decode())
+            sys.stdout.write(_json(value).decode())
         except BrokenPipeError:
             raise ReaderGone from None
 
@@ -140,3 +140,22 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) 
 def printable(value: object) -> str:
     """Return `value` as text in which control characters are spelled out: names come from strangers, on chain."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
+
+
+def _json(value: object) -> bytes:
+    """Return `value` as one line of JSON."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return orjson.dumps(_spelled_out(value), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _spelled_out(value: object) -> object:
+    """Return `value` with what JSON cannot carry as text: names that are not UTF-8, integers beyond 64 bits."""
+    if isinstance(value, Mapping):
+        return {str(_spelled_out(key)): _spelled_out(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled_out(item) for item in value]
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()
