@@ -135,6 +135,15 @@ def test_a_log_goes_on_under_another_key_and_the_audit_holds(tally: Any, log: Pa
     assert tally("log", "verify", "new.json", "--vkey", rotated["vkey"])[0] == 0
 
 
+def test_opening_a_log_again_signs_nothing_with_the_key_it_began_with(tally: Any, log: Path) -> None:
+    tally("log", "rotate-key", "log2")
+    before = (log / "checkpoint").read_bytes()
+    status, again = tally("log", "open")
+    assert (status, again["log_id"], again["size"]) == (0, 1, 3)
+    assert (log / "checkpoint").read_bytes() == before
+    assert tally("log", "open", "--origin", "example.com/another")[1]["code"] == "log.origin"
+
+
 def test_a_key_is_not_rotated_under_a_writer(tally: Any, log: Path, workspace: Path) -> None:
     before = tally("log", "prove", "1")[1]["vkey"]
     with Tally.open(workspace, str) as opened, opened.inference.writer():

@@ -98,13 +98,15 @@ class Logs:
     def open(
         self, name: str = LOG, origin: str | None = None, *, bodies: bool = True, volatile: bool = False
     ) -> LogInfo:
-        """Make the log `name` here and bind it to its keys on chain; doing so again changes nothing.
+        """Make the log `name` here and bind it to its keys on chain; doing so again changes and signs nothing.
 
         origin    the log's name for the world, a URL without its scheme; by default one that no other account has
         bodies    keep requests and answers beside the entries, so that predictions can be repeated
         volatile  accept a file system in memory
         """
         origin = origin or f"tallystick.local/{self._tally.account.address[2:].lower()}/{name}"
+        if self._is_open(name, origin):
+            return self.info(name)  # under whatever keys the chain names by now
         key = self._tally.signer(LOG_KEY)
         folder = self.folder(name)
         with Log.open(folder, origin, key=key, bodies=bodies, volatile=volatile) as log:
@@ -237,6 +239,12 @@ class Logs:
     def node_id(self, name: str = LOG) -> bytes:
         """Return 16 bytes that name this deployment in records: this account serving into this log."""
         return sha256(f"{self._tally.account.address} {self.reader(name).origin}".encode())[:16]
+
+    def _is_open(self, name: str, origin: str) -> bool:
+        """Return whether the log is here, under this origin, and on chain."""
+        if not (self.folder(name) / "log.json").is_file() or self.reader(name).origin != origin:
+            return False
+        return self.contract.log_of(self._tally.account.address, origin) != 0
 
     def _key_name(self, public: str, what: str) -> str:
         """Return what this workspace calls the key that the chain names; raises InvalidInput "log.key"."""
