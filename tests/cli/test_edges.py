@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tallystick.cli.main import EXIT_INTERRUPTED, EXIT_READER_GONE
+from tallystick.cli.main import EXIT_INTERRUPTED, EXIT_READER_GONE, run
 from tallystick.cli.output import Output
 
 TALLY = f"{sys.executable} -m tallystick"
@@ -99,6 +99,13 @@ def test_an_answer_spells_out_what_json_cannot_carry(capsys: pytest.CaptureFixtu
     Output(json=True).result({"folder": Path("d\udcff"), "sizes": [2**64, 1], "fine": {"a": None, "b": True}})
     printed = orjson.loads(capsys.readouterr().out)
     assert printed == {"folder": "d\\udcff", "sizes": ["18446744073709551616", 1], "fine": {"a": None, "b": True}}
+
+
+def test_lists_of_commands_show_what_each_does_uncut(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ((), ("model",), ("log",), ("chain",), ("data",), ("key",)):
+        assert run([*group, "--help"]) == 0
+        listed = capsys.readouterr().out.split("Commands:\n")[1]
+        assert "..." not in listed, listed
 
 
 def test_an_interrupted_demo_ends_in_words_with_its_processes_gone(tmp_path: Path) -> None:

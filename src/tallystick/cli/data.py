@@ -18,7 +18,7 @@ from tallystick.models.rows import RowProof, rows_of_csv
 from tallystick.store.files import read_bounded
 
 
-@click.group("data")
+@click.group("data", short_help="Keep training data as a log that only grows")
 def command() -> None:
     """Keep training data as a log that only grows, so that it can be shown what was added and nothing was taken."""
 

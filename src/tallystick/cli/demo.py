@@ -15,7 +15,7 @@ from tallystick.demos.places import Places
 from tallystick.demos.story import Story, brief
 
 
-@click.command("demo")
+@click.command("demo", short_help="Tell a model's whole life, then tamper with it and be caught")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True, help="Where.")
 @click.option("--predictions", default=PREDICTIONS, show_default=True, help="How many are served and logged.")
 @click.option("--rpc", help="URL of a development node; the embedded chain when left out.")

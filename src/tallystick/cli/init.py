@@ -13,7 +13,7 @@ from tallystick.store.workspace import EMBEDDED, EMBEDDED_CHAIN_ID, FOLDER, Conf
 from tallystick.tally import Tally
 
 
-@click.command("init")
+@click.command("init", short_help="Make a workspace, with the contracts on its chain")
 @click.argument("path", type=click.Path(path_type=Path), default=Path(FOLDER))
 @click.option("--chain", "target", default=EMBEDDED, show_default=True, help="`embedded`, or the URL of an EVM node.")
 @click.option("--chain-id", type=int, help="The chain id the node must have; asked of the node when left out.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import sys
 from typing import Any
 
@@ -41,7 +42,17 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command, or None when no module has that name."""
         command = getattr(_load(cmd_name), "command", None) if cmd_name in _modules() else None
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        _shorten(command)
+        return command
+
+
+def _shorten(command: click.Command) -> None:
+    """Let lists of commands show the first clause of what each does, whole, instead of a cut sentence."""
+    command.short_help = command.short_help or re.split(r"[;:]", command.help or "")[0].rstrip(".\n ")
+    for member in getattr(command, "commands", {}).values():
+        _shorten(member)
 
 
 def _modules() -> set[str]:
