@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tallystick.cli.door import PASSPHRASE_FILE
 from tallystick.cli.key import asked_twice
 from tallystick.core.errors import InvalidInput
+from tallystick.tally import Tally
 from tests.cli.test_commands import write_version
 
 STRANGER = "0x" + "22" * 20
@@ -95,6 +97,20 @@ class TestModels:
         for verb in (("show", "1"), ("history", "1"), ("diff", "1@1", "1@1"), ("verify", "1"), ("keys", STRANGER)):
             assert tally("model", *verb)[0] == 0
         assert not (workspace / "keys").exists()
+
+    def test_events_are_looked_for_from_the_block_of_the_registry_on(
+        self, tally: Any, model: str, workspace: Path
+    ) -> None:
+        with Tally.open(workspace, input) as opened:
+            first, address = opened.models.first_block, opened.models.address
+            assert (opened.node.code(address, first - 1) == b"", opened.node.code(address, first) != b"") == (
+                True,
+                True,
+            )
+            configured = replace(opened.workspace.config, deployments={"ModelRegistry": address})
+            opened.workspace.with_config(configured)
+        with Tally.open(workspace, input) as opened:
+            assert opened.models.first_block == first
 
     def test_a_model_changes_hands_when_asked_for_twice(self, tally: Any, model: str) -> None:
         assert tally("model", "transfer", "1", STRANGER)[0] == 2
