@@ -220,3 +220,9 @@ FSCK_NODES_HELD_MAX: Final = 200_000  # trie nodes a replay holds before it drop
 # --- the chain over HTTP
 CHAIN_RPC_BATCH_MAX: Final = 1_000  # requests in one batch, as many transactions as one block takes
 CHAIN_RPC_THREADS: Final = 8  # requests in work at once; the EVM holds the interpreter lock, so more would only queue
+
+# --- kernels
+KERNEL_FIELDS_MAX: Final = 4_096  # inputs of one kernel: 8 kB of calldata at most
+KERNEL_STEPS_MAX: Final = 64  # steps of one model; the deepest that fits a block has a dozen
+KERNEL_WEIGHTS_MAX: Final = 1 << 20  # of one dense step: 100 contracts of code, far beyond any block's gas
+KERNEL_TREE_NODES_MAX: Final = 1 << 16  # forks and leaves of all trees: 1.5 MB of code

@@ -1,0 +1,65 @@
+"""An EVM with nothing in it: code is put at addresses and called, and the gas it executes is told.
+
+For those who make code and want to know what it does before it is on a chain. Prague rules, py-evm's own state, nothing
+kept. Gas is that of execution alone: without the 21,000 of a transaction and without its calldata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth.constants import BLANK_ROOT_HASH
+from eth.db.atomic import AtomicDB
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.message import Message
+
+from tallystick.core.errors import Broken
+from tallystick.core.limits import LEDGER_CALL_GAS_MAX
+
+_CALLER = b"\x11" * 20
+_BLOCK = ExecutionContext(
+    coinbase=bytes(20), timestamp=1, block_number=1, difficulty=0, mix_hash=bytes(32), gas_limit=LEDGER_CALL_GAS_MAX,
+    prev_hashes=(), chain_id=1, base_fee_per_gas=1, excess_blob_gas=0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a call did: its output or revert data, the gas it executed, and whether it went through."""
+
+    output: bytes
+    gas: int
+    ok: bool
+
+
+class ScratchEvm:
+    """Accounts with code, and nothing else. Calls change nothing, so that each is the first."""
+
+    def __init__(self) -> None:
+        self._codes: dict[bytes, bytes] = {}
+
+    def put(self, address: str, code: bytes) -> None:
+        """Let `code` be what runs at `address`."""
+        self._codes[bytes.fromhex(address[2:])] = code
+
+    def call(self, address: str, data: bytes, gas: int = LEDGER_CALL_GAS_MAX) -> Executed:
+        """Call the code at `address` as a transaction's target is called: it is warm, all others are cold."""
+        state = self._state()
+        to = bytes.fromhex(address[2:])
+        state.mark_address_warm(to)
+        message = Message(gas=gas, to=to, sender=_CALLER, value=0, data=data, code=self._codes.get(to, b""))
+        context = state.transaction_context_class(gas_price=0, origin=_CALLER)
+        try:
+            done = state.computation_class.apply_message(state, message, context)
+        except Exception as error:
+            raise Broken("scratch.evm", "the EVM failed", got=f"{type(error).__name__}: {error}") from error
+        return Executed(bytes(done.output), done.get_gas_used(), not done.is_error)
+
+    def _state(self) -> Any:
+        state = PragueState(AtomicDB(), _BLOCK, BLANK_ROOT_HASH)
+        for address, code in self._codes.items():
+            state.set_code(address, code)
+        state.lock_changes()
+        return state

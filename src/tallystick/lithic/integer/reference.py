@@ -1,0 +1,103 @@
+"""The reference: what the answer is, in a page of Python that needs no library and never rounds.
+
+Slow and plain on purpose. The EVM kernel is held to this, number by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tallystick.core.errors import InvalidInput
+from tallystick.lithic.integer.model import (
+    Dense,
+    Input,
+    IntegerModel,
+    MaxPool,
+    Node,
+    OneHot,
+    Relu,
+    Shift,
+    Squares,
+    Step,
+    Table,
+    Trees,
+    Vector,
+)
+
+
+def predict(model: IntegerModel, x: Sequence[int]) -> Vector:
+    """Return the answer for one input: the decision, where the model makes one, then every score.
+
+    raises  InvalidInput "kernel.input" when x has another length or leaves the declared ranges
+    """
+    scores = evaluate(model, x)[-1]
+    match model.decision:
+        case "argmax":
+            return (max(range(len(scores)), key=lambda k: (scores[k], -k)), *scores)
+        case "positive":
+            return (int(scores[0] > 0), *scores)
+    return scores
+
+
+def evaluate(model: IntegerModel, x: Sequence[int]) -> list[Vector]:
+    """Return the vector that goes into the first step, and what comes out of each; raises as `predict`."""
+    check_input(model.input, x)
+    vectors = [tuple(x)]
+    for step in model.steps:
+        vectors.append(apply(step, vectors[-1]))
+    return vectors
+
+
+def apply(step: Step, x: Vector) -> Vector:
+    """Return what `step` makes of `x`."""
+    match step:
+        case Dense(weights, bias):
+            return tuple(
+                b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weights, bias, strict=True)
+            )
+        case Relu(shift, cap):
+            return tuple(_capped(max(z, 0) >> shift, cap) for z in x)
+        case Shift(shift):
+            return tuple(z >> shift for z in x)
+        case Table(shift, low, values):
+            return tuple(values[min(max((z >> shift) - low, 0), len(values) - 1)] for z in x)
+        case Squares():
+            return (*x, *(z * z for z in x))
+        case OneHot(columns):
+            return tuple(y for z, column in zip(x, columns, strict=True) for y in _indicators(z, column))
+        case MaxPool(groups):
+            return tuple(max(x[i] for i in group) for group in groups)
+        case Trees(base, trees):
+            leaves = [_leaf(tree, x) for tree in trees]
+            return tuple(b + sum(leaf[k] for leaf in leaves) for k, b in enumerate(base))
+
+
+def check_input(declared: Input, x: Sequence[int]) -> None:
+    """Return if every number is in its declared range; raises InvalidInput "kernel.input"."""
+    if len(x) != len(declared.fields):
+        raise InvalidInput("kernel.input", "wrong number of fields", expected=len(declared.fields), got=len(x))
+    for field, value in zip(declared.fields, x, strict=True):
+        if not field.low <= value <= field.high:
+            raise InvalidInput(
+                "kernel.input", f"{field.name} leaves its range", expected=f"{field.low} to {field.high}", got=value
+            )
+
+
+def pack(declared: Input, x: Sequence[int]) -> bytes:
+    """Return the packed input that a kernel takes; raises InvalidInput "kernel.input"."""
+    check_input(declared, x)
+    return b"".join(int(value).to_bytes(declared.bits // 8, "big") for value in x)
+
+
+def _capped(value: int, cap: int | None) -> int:
+    return value if cap is None else min(value, cap)
+
+
+def _indicators(value: int, column: Vector | None) -> Vector:
+    return (value,) if column is None else tuple(int(value == category) for category in column)
+
+
+def _leaf(tree: Node | Vector, x: Vector) -> Vector:
+    while isinstance(tree, Node):
+        tree = tree.left if x[tree.field] < tree.threshold else tree.right
+    return tree
