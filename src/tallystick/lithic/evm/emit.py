@@ -21,10 +21,11 @@ from tallystick.lithic.evm.parts import (
     emit_calls,
     trees_part,
 )
+from tallystick.lithic.evm.sparse import emit_sparse_sums, pays
 from tallystick.lithic.evm.trees import emit_trees, lay_out, start_words
 from tallystick.lithic.integer.intervals import Intervals, intervals
 from tallystick.lithic.integer.model import Dense, IntegerModel, Relu, Trees
-from tallystick.lithic.lanes.packing import WORD_BITS, Packing, plan
+from tallystick.lithic.lanes.packing import WORD_BITS, Packing, plan, single
 from tallystick.lithic.lanes.source import Source
 
 Item = TypeVar("Item")
@@ -50,14 +51,18 @@ class _Shares:
     keeps_last: bool = True
 
 
-def emit_kernel(model: IntegerModel, views: Mapping[str, Sequence[int]], locate: Locate) -> Emitted:
+def emit_kernel(
+    model: IntegerModel, views: Mapping[str, Sequence[int]], locate: Locate, density_permille: int = 1_000
+) -> Emitted:
     """Return the code of a model, splitting its heaviest steps until every contract is within EIP-170.
 
-    views    what the kernel answers beside predict, by signature
+    views             what the kernel answers beside predict, by signature
+    locate            tells where a part will be
+    density_permille  how many in a thousand inputs are expected not to be zero: where it pays, zeros are passed over
     raises   InvalidInput "kernel.size" when it cannot be split that far, "kernel.overflow"
     """
     shares = _Shares()
-    emission = _Emission(model, views, locate, shares)
+    emission = _Emission(model, views, locate, density_permille, shares)
     found = emission.run()
     heavy = sorted(emission.heavy, key=lambda at: -emission.heavy[at][0])
     for at in heavy:
@@ -66,7 +71,7 @@ def emit_kernel(model: IntegerModel, views: Mapping[str, Sequence[int]], locate:
         size, items = emission.heavy[at]
         shares.size[at] = max(1, int((CODE_BYTES_MAX - 600) / (size / items) * 0.97))
         for shares.keeps_last in (True, False):
-            found = _Emission(model, views, locate, shares).run()
+            found = _Emission(model, views, locate, density_permille, shares).run()
             if len(found.code) <= CODE_BYTES_MAX:
                 break
     for code in (found.code, *(part.code for part in found.parts)):
@@ -82,9 +87,15 @@ class _Emission:
     """One pass over the model. `heavy` notes the bytes and the items, sets or trees, of steps that can be split."""
 
     def __init__(
-        self, model: IntegerModel, views: Mapping[str, Sequence[int]], locate: Locate, shares: _Shares
+        self,
+        model: IntegerModel,
+        views: Mapping[str, Sequence[int]],
+        locate: Locate,
+        density_permille: int,
+        shares: _Shares,
     ) -> None:
         self._model, self._views, self._locate, self._shares = model, views, locate, shares
+        self._density_permille = density_permille
         self._asm = Assembler()
         self._refusals = Refusals(*map(self._asm.new_label, ("malformed", "range", "part")))
         self._free = 0
@@ -127,16 +138,29 @@ class _Emission:
                 return emit_elementwise(self._asm, step, x, ranges, target), 0  # type: ignore[arg-type]
 
     def _dense(self, at: int, step: Dense, source: Source, ranges: Intervals) -> tuple[LaneWords, int]:
-        packing = self._packings.setdefault(at, plan(step, source))
+        packing, is_sparse = self._pack(step, source)
+        self._packings[at] = packing
         words = packing.groups(len(step.weights))
         lanes = LaneWords(self._take(32 * words), packing.lane_bits, packing.lanes, packing.base, ranges)
         shares, kept = self._split(at, packing.sets)
-        parts = [dense_part(step, packing, source, share, words) for share in shares]
+        parts = [dense_part(step, packing, source, share, words, is_sparse) for share in shares]
         answers = self._call(source, parts, words)
         starts = [packing.start_word(step, word) for word in range(words)]
-        emit_sums(self._asm, step, packing, source.kind, kept, starts, lanes.address)
+        if is_sparse:
+            emit_sparse_sums(self._asm, step, packing, kept, starts, lanes.address)
+        else:
+            emit_sums(self._asm, step, packing, source.kind, kept, starts, lanes.address)
         emit_additions(self._asm, lanes.address, words, answers)
         return lanes, len(packing.sets)
+
+    def _pack(self, step: Dense, source: Source) -> tuple[Packing, bool]:
+        """Return the cheapest packing, and whether zeros are passed over: only those of the kernel's own input."""
+        best = plan(step, source)
+        if source.kind == "calldata":
+            one_by_one = single(step, source)
+            if pays(step, one_by_one, best, self._density_permille):
+                return one_by_one, True
+        return best, False
 
     def _trees(self, at: int, step: Trees, source: Source, ranges: Intervals) -> tuple[LaneWords, int]:
         lanes = lay_out(ranges, 0)

@@ -14,6 +14,7 @@ from tallystick.lithic.evm.assembler import Assembler, Label
 from tallystick.lithic.evm.dense import emit_sums
 from tallystick.lithic.evm.extract import emit_unpacked
 from tallystick.lithic.evm.lanes import LaneWords
+from tallystick.lithic.evm.sparse import emit_sparse_sums
 from tallystick.lithic.evm.trees import emit_trees
 from tallystick.lithic.integer.model import Dense, Node, Vector
 from tallystick.lithic.lanes.packing import InputSet, Packing
@@ -30,12 +31,17 @@ class Part:
     worst_gas: int
 
 
-def dense_part(step: Dense, packing: Packing, source: Source, sets: Sequence[InputSet], words: int) -> Part:
-    """Return the part that multiplies `sets`."""
+def dense_part(
+    step: Dense, packing: Packing, source: Source, sets: Sequence[InputSet], words: int, is_sparse: bool
+) -> Part:
+    """Return the part that multiplies `sets`, passing over zeros if it `is_sparse`."""
     start, _ = source.span
     moved = [replace(each, place=replace(each.place, address=each.place.address - start)) for each in sets]
     asm = Assembler()
-    emit_sums(asm, step, packing, "calldata", moved, [0] * words, 0)
+    if is_sparse:
+        emit_sparse_sums(asm, step, packing, moved, [0] * words, 0)
+    else:
+        emit_sums(asm, step, packing, "calldata", moved, [0] * words, 0)
     return _finished(asm, words)
 
 

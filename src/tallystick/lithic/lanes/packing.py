@@ -110,10 +110,8 @@ def plan(step: Dense, source: Source) -> Packing:
 
     raises  InvalidInput "kernel.overflow" when an output does not fit a word of 256 bits
     """
-    least = max(bits_of(dot(row, source.ranges, bias)) for row, bias in zip(step.weights, step.bias, strict=True))
-    if least > WORD_BITS:
-        raise InvalidInput("kernel.overflow", "an output needs more than a word", expected="≤ 256 bits", got=least)
-    candidates = [single(step, source, least)]
+    candidates = [single(step, source)]
+    least = candidates[0].lane_bits
     spacing = _spacing(source)
     if spacing:
         for blocks in range(2, min(_INPUTS_MAX, WORD_BITS // spacing) + 1):
@@ -121,8 +119,11 @@ def plan(step: Dense, source: Source) -> Packing:
     return min(candidates, key=lambda packing: cost(step, packing))
 
 
-def single(step: Dense, source: Source, lane_bits: int) -> Packing:
-    """Return the packing of one input a multiplication, which every source allows."""
+def single(step: Dense, source: Source) -> Packing:
+    """Return the packing of one input a multiplication, which every source allows; raises as `plan`."""
+    lane_bits = max(bits_of(dot(row, source.ranges, bias)) for row, bias in zip(step.weights, step.bias, strict=True))
+    if lane_bits > WORD_BITS:
+        raise InvalidInput("kernel.overflow", "an output needs more than a word", expected="≤ 256 bits", got=lane_bits)
     sets = tuple(InputSet(place, (index,)) for index, place in enumerate(source.places))
     return Packing(lane_bits, min(WORD_BITS // lane_bits, len(step.weights)), 1, WORD_BITS, sets)
 
