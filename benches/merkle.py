@@ -52,12 +52,6 @@ def run(quick: bool) -> dict[str, Any]:
     entries = _entries(count)
     leaves = merkle.leaf_hashes(entries)
 
-    def append() -> int:
-        frontier = merkle.Frontier()
-        frontier.extend(leaves)
-        frontier.root()
-        return count
-
     def build() -> int:
         merkle.root(merkle.leaf_hashes(entries))
         return count
@@ -71,7 +65,6 @@ def run(quick: bool) -> dict[str, Any]:
     figures = {
         "leaf_hashes_per_s": per_second(lambda: len(merkle.leaf_hashes(entries)), quick),
         "node_hashes_per_s": per_second(lambda: len(merkle.parents(leaves)), quick),
-        "frontier_appends_per_s": per_second(append, quick),
         "entries_to_root_per_s": per_second(build, quick),
         "inclusion_verified_per_s": per_second(_verifier(leaves), quick),
     }

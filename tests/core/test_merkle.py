@@ -104,31 +104,6 @@ class TestRoots:
     def test_the_root_of_any_entries_is_that_of_the_recursive_definition(self, entries: list[bytes]) -> None:
         assert merkle.root(merkle.leaf_hashes(entries)) == reference_root(entries)
 
-    @given(st.lists(hashes, max_size=200), st.integers(0, 200))
-    def test_the_frontier_has_the_root_and_size_of_the_tree_at_every_cut(self, leaves: list[bytes], cut: int) -> None:
-        frontier = merkle.Frontier()
-        frontier.extend(leaves[:cut])
-        assert (frontier.size, frontier.root()) == (len(leaves[:cut]), merkle.root(leaves[:cut]))
-        resumed = merkle.Frontier(frontier.size, frontier.nodes)
-        resumed.extend(leaves[cut:])
-        assert (resumed.size, resumed.root()) == (len(leaves), merkle.root(leaves))
-        assert len(resumed.nodes) == len(leaves).bit_count()
-        assert frontier.size == len(leaves[:cut])
-
-    def test_a_copied_frontier_grows_alone(self) -> None:
-        frontier = merkle.Frontier()
-        frontier.extend(LEAVES[:5])
-        other = frontier.copy()
-        other.append(LEAVES[5])
-        assert (frontier.root(), other.root()) == (ROOTS[5], ROOTS[6])
-
-    @pytest.mark.parametrize(
-        ("size", "nodes"), [(3, [FOREIGN]), (0, [FOREIGN]), (-1, []), (TREE_SIZE_MAX + 1, [FOREIGN])]
-    )
-    def test_a_frontier_whose_nodes_do_not_fit_its_size_is_refused(self, size: int, nodes: list[bytes]) -> None:
-        with pytest.raises(InvalidInput):
-            merkle.Frontier(size, nodes)
-
     def test_a_node_is_never_a_leaf(self) -> None:
         left, right = LEAVES[0], LEAVES[1]
         assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)

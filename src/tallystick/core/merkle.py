@@ -232,53 +232,6 @@ def _fold_consistency(old_size: int, new_size: int, old_root: bytes, path: Seque
     return old, new
 
 
-class Frontier:
-    """The right edge of a growing tree: the roots of its perfect subtrees, largest first.
-
-    Memory is O(log n). Invariant: `len(nodes)` equals the number of one bits of `size`.
-    """
-
-    def __init__(self, size: int = 0, nodes: Sequence[bytes] = ()) -> None:
-        if not 0 <= size <= TREE_SIZE_MAX or len(nodes) != size.bit_count():
-            raise InvalidInput(
-                "merkle.frontier", "frontier does not fit its size", expected=size.bit_count(), got=len(nodes)
-            )
-        self.size = size
-        self._nodes = list(nodes)
-
-    @property
-    def nodes(self) -> tuple[bytes, ...]:
-        """The perfect subtree roots, largest first."""
-        return tuple(self._nodes)
-
-    def append(self, leaf: bytes) -> None:
-        """Take one more leaf hash."""
-        size, nodes = self.size, self._nodes
-        while size & 1:
-            leaf = node_hash(nodes.pop(), leaf)
-            size >>= 1
-        nodes.append(leaf)
-        self.size += 1
-
-    def extend(self, leaves: Iterable[bytes]) -> None:
-        """Take more leaf hashes, in order."""
-        for leaf in leaves:
-            self.append(leaf)
-
-    def root(self) -> bytes:
-        """Return the root of the whole tree so far."""
-        if not self._nodes:
-            return EMPTY_ROOT
-        value = self._nodes[-1]
-        for node in reversed(self._nodes[:-1]):
-            value = node_hash(node, value)
-        return value
-
-    def copy(self) -> Frontier:
-        """Return an independent frontier of the same tree."""
-        return Frontier(self.size, self._nodes)
-
-
 def _split(size: int) -> int:
     """Return the largest power of two strictly below `size`."""
     return 1 << (size - 1).bit_length() - 1
