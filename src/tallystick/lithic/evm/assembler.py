@@ -87,6 +87,12 @@ class Assembler:
         self.push(address)
         self.op("MSTORE")
 
+    def shift_right(self, bits: int) -> None:
+        """Shift the top of the stack right by `bits`."""
+        if bits:
+            self.push(bits)
+            self.op("SHR")
+
     def reach(self, end: int) -> None:
         """Note that memory up to `end` is used."""
         self.memory_bytes = max(self.memory_bytes, end)

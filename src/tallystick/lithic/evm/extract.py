@@ -19,7 +19,7 @@ def emit_number(asm: Assembler, kind: str, place: Place) -> None:
         asm.op("SHR")
         return
     _load(asm, kind, place.address)
-    _shift_right(asm, place.offset)
+    asm.shift_right(place.offset)
     asm.push((1 << place.bits) - 1)
     asm.op("AND")
 
@@ -34,7 +34,7 @@ def emit_set(asm: Assembler, kind: str, inputs: InputSet, stride: int) -> None:
     if shift % 8 == 0 and address >= shift // 8:
         address, shift = address - shift // 8, 0  # what comes before is masked out
     _load(asm, kind, address)
-    _shift_right(asm, shift)
+    asm.shift_right(shift)
     asm.push(sum((1 << place.bits) - 1 << j * stride for j in range(len(inputs.indices))))
     asm.op("AND")
 
@@ -59,9 +59,3 @@ def _load(asm: Assembler, kind: str, address: int) -> None:
     else:
         asm.push(address)
         asm.op("CALLDATALOAD")
-
-
-def _shift_right(asm: Assembler, bits: int) -> None:
-    if bits:
-        asm.push(bits)
-        asm.op("SHR")

@@ -100,9 +100,7 @@ def _emit_word(
             continue
         asm.push(address)
         asm.op("CALLDATALOAD")
-        if shift:
-            asm.push(shift)
-            asm.op("SHR")
+        asm.shift_right(shift)
         asm.push(sum(limit << offset for offset, _, _ in fields))
         asm.op("AND")
         asm.push(constant)

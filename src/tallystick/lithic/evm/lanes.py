@@ -49,7 +49,7 @@ def emit_relu(asm: Assembler, numbers: LaneWords, step: Relu, ranges: Intervals)
         _keep_bit(asm, numbers.base + width - 1, numbers.ones)
         asm.push(below)
         asm.op("MUL", "SWAP1")
-        _shift(asm, numbers.base)
+        asm.shift_right(numbers.base)
         asm.op("AND")
         if step.cap is not None:
             _emit_cap(asm, numbers, (step.cap << step.shift) + (1 << step.shift) - 1)
@@ -94,7 +94,7 @@ def emit_signed(asm: Assembler, numbers: LaneWords, target: int) -> Source:
         offset = numbers.base + k % numbers.lanes * width
         asm.push(half)
         asm.load(numbers.address + 32 * (k // numbers.lanes))
-        _shift(asm, offset)
+        asm.shift_right(offset)
         if offset + width < WORD_BITS:
             asm.push((1 << width) - 1)
             asm.op("AND")
@@ -106,12 +106,6 @@ def emit_signed(asm: Assembler, numbers: LaneWords, target: int) -> Source:
 
 def _keep_bit(asm: Assembler, bit: int, ones: int) -> None:
     """Replace the word on the stack by one bit of each lane, moved down to the lane's lowest."""
-    _shift(asm, bit)
+    asm.shift_right(bit)
     asm.push(ones)
     asm.op("AND")
-
-
-def _shift(asm: Assembler, bits: int) -> None:
-    if bits:
-        asm.push(bits)
-        asm.op("SHR")
