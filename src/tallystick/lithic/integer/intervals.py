@@ -6,8 +6,9 @@ after it, because it forgets that numbers come from the same input.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from tallystick.core.errors import InvalidInput
 from tallystick.lithic.integer.model import (
     Dense,
     IntegerModel,
@@ -22,6 +23,8 @@ from tallystick.lithic.integer.model import (
     Trees,
     Vector,
 )
+
+_WORD_HALF: Final = 1 << 255
 
 
 class Interval(NamedTuple):
@@ -40,10 +43,19 @@ Intervals = tuple[Interval, ...]
 
 
 def intervals(model: IntegerModel) -> list[Intervals]:
-    """Return the intervals of the vector that goes into the first step, and of what comes out of each."""
+    """Return the intervals of the vector that goes into the first step, and of what comes out of each.
+
+    raises  InvalidInput "kernel.overflow" when a number could need more than the 256 bits of an EVM word
+    """
     found = [tuple(Interval(field.low, field.high) for field in model.input.fields)]
-    for step in model.steps:
+    for at, step in enumerate(model.steps):
         found.append(after(step, found[-1]))
+        for number in found[-1]:
+            if number.low < -_WORD_HALF or number.high >= _WORD_HALF:
+                bits = max(number.low.bit_length(), number.high.bit_length()) + 1
+                raise InvalidInput(
+                    "kernel.overflow", f"a number of step {at} needs more than a word", expected="≤ 256 bits", got=bits
+                )
     return found
 
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import KERNEL_FIELDS_MAX, KERNEL_STEPS_MAX, KERNEL_TREE_NODES_MAX, KERNEL_WEIGHTS_MAX
+from tallystick.core.limits import (
+    KERNEL_FIELDS_MAX,
+    KERNEL_NAME_CHARS_MAX,
+    KERNEL_STEPS_MAX,
+    KERNEL_TREE_DEPTH_MAX,
+    KERNEL_TREE_NODES_MAX,
+    KERNEL_WEIGHTS_MAX,
+    KERNEL_WIDTH_MAX,
+)
+from tallystick.lithic.integer.decimals import positive, ratio
 
 Vector = tuple[int, ...]
 Decision = Literal["none", "argmax", "positive"]
@@ -22,7 +31,7 @@ Decision = Literal["none", "argmax", "positive"]
 class Field:
     """One input: an integer from `low` to `high`, which stands for the number origin + step · integer.
 
-    origin, step  decimal strings: what the kernel never needs and whoever prepares its input does
+    origin, step  plain decimal strings: what the kernel never needs and whoever prepares its input does
     """
 
     name: str
@@ -124,7 +133,7 @@ class IntegerModel:
     name      for people
     decision  what is put before the scores: nothing, the index of the greatest (the lowest of equals), or [score > 0]
     labels    what the indices of the decision mean
-    scale     decimal string: a score times this is the float model's
+    scale     plain decimal string, positive: a score times this is the float model's
     """
 
     name: str
@@ -135,7 +144,7 @@ class IntegerModel:
     scale: str
 
     def __post_init__(self) -> None:
-        """Raise InvalidInput "kernel.model" unless each step fits the one before it and all bounds hold."""
+        """Raise InvalidInput "kernel.model" or "kernel.decimal" unless each step fits the last and all bounds hold."""
         if not 1 <= len(self.input.fields) <= KERNEL_FIELDS_MAX:
             raise _unfit("fields", f"1 to {KERNEL_FIELDS_MAX}", len(self.input.fields))
         if not 1 <= len(self.steps) <= KERNEL_STEPS_MAX:
@@ -143,9 +152,17 @@ class IntegerModel:
         for field in self.input.fields:
             if not 0 <= field.low <= field.high < 1 << self.input.bits:
                 raise _unfit(f"field {field.name!r}", f"0 ≤ low ≤ high < 2**{self.input.bits}", (field.low, field.high))
+            ratio(field.origin, "origin")
+            positive(field.step, "step")
+        positive(self.scale, "scale")
+        for name in (self.name, *self.labels, *(field.name for field in self.input.fields)):
+            if len(name) > KERNEL_NAME_CHARS_MAX:
+                raise _unfit("name", f"≤ {KERNEL_NAME_CHARS_MAX} characters", len(name))
         width = len(self.input.fields)
         for at, step in enumerate(self.steps):
             width = width_after(step, width, at)
+            if width > KERNEL_WIDTH_MAX:
+                raise _unfit(f"step {at}", f"≤ {KERNEL_WIDTH_MAX} numbers", width)
         if self.decision == "positive" and width != 1:
             raise _unfit("decision", "one score for `positive`", width)
         wanted = {"none": 0, "argmax": width, "positive": 2}[self.decision]
@@ -205,17 +222,19 @@ def width_after(step: Step, width: int, at: int) -> int:
 
 
 def _check_trees(base: Vector, trees: tuple[Node | Vector, ...], width: int, where: str) -> None:
-    waiting, nodes = list(trees), 0
+    if not base:
+        raise _unfit(where, "a base for each output", 0)
+    waiting, nodes = [(tree, 0) for tree in trees], 0
     while waiting:
-        node = waiting.pop()
+        node, depth = waiting.pop()
         nodes += 1
-        if nodes > KERNEL_TREE_NODES_MAX:
-            raise _unfit(where, f"≤ {KERNEL_TREE_NODES_MAX} nodes", nodes)
+        if nodes > KERNEL_TREE_NODES_MAX or depth > KERNEL_TREE_DEPTH_MAX:
+            raise _unfit(where, f"≤ {KERNEL_TREE_NODES_MAX} nodes, ≤ {KERNEL_TREE_DEPTH_MAX} deep", (nodes, depth))
         if isinstance(node, Node):
             if not 0 <= node.field < width:
                 raise _unfit(where, f"fields below {width}", node.field)
-            waiting += (node.left, node.right)
-        elif len(node) != len(base) or not base:
+            waiting += ((node.left, depth + 1), (node.right, depth + 1))
+        elif len(node) != len(base):
             raise _unfit(where, f"leaves of {len(base)} numbers", len(node))
 
 
