@@ -46,7 +46,7 @@ def test_more_lines_than_fit_a_batch_are_all_appended(tally: Any, log: Path, mon
 def test_nothing_and_too_much_are_refused_before_anything_is_appended(
     tally: Any, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for data, code in ((b"", "log.nothing"), (b"fine\n" + b"x" * (ENTRY_BYTES_MAX + 1), "log.entry")):
+    for data, code in ((b"", "log.nothing"), (b"fine\n" + b"x" * (ENTRY_BYTES_MAX + 1), "log.entry_size")):
         type_in(monkeypatch, data)
         status, error = tally("log", "append", "-")
         assert (status, error["code"]) == (2, code)
@@ -214,7 +214,7 @@ def test_tickets_are_not_signed_with_a_key_that_the_chain_does_not_name(log: Pat
         served = Served("1", "1", bytes(32), bytes(16))
         with opened.inference.writer() as writer, pytest.raises(InvalidInput) as caught:
             opened.inference.receipted(writer, served, b"")
-    assert caught.value.code == "log.key"
+    assert caught.value.code == "log.no_key"
 
 
 def test_json_and_text_say_the_same(tally: Any, log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,7 +130,7 @@ class TestNotes:
         assert len(SignedNote.from_bytes(most.encode()).signatures) == NOTE_SIGNATURES_MAX
         with pytest.raises(InvalidInput) as refused:
             SignedNote.from_bytes((most + line).encode())
-        assert refused.value.code == "note.signature"
+        assert refused.value.code == "note.signature_line"
 
     def test_a_note_larger_than_its_bound_is_refused(self) -> None:
         with pytest.raises(InvalidInput) as refused:
@@ -149,17 +149,17 @@ class TestNotes:
             ("tgU=\n", "tgU=", "note.text"),
             ("tgU=\n", "tgU=\n\n", "note.text"),
             ("\n\n", "\n", "note.text"),
-            ("— ", "- ", "note.signature"),
-            ("— ", "—", "note.signature"),
+            ("— ", "- ", "note.signature_line"),
+            ("— ", "—", "note.signature_line"),
             ("8\n", "8\r\n", "note.text"),
-            ("kat C4", "kat  C4", "note.signature"),
+            ("kat C4", "kat  C4", "note.signature_line"),
             ("kat C4", "ka+t C4", "note.name"),
             ("kat C4", "ka\u00a0t C4", "note.name"),
-            ("tgU=\n", "tgV=\n", "note.signature"),  # the last two bits of base64 are not zero
-            ("tgU=\n", "tgU\n", "note.signature"),
-            ("tgU=\n", "tgU= \n", "note.signature"),
-            ("/yEC", "_yEC", "note.signature"),  # URL-safe alphabet
-            ("tgU=", "t\u00e9U=", "note.signature"),
+            ("tgU=\n", "tgV=\n", "note.signature_line"),  # the last two bits of base64 are not zero
+            ("tgU=\n", "tgU\n", "note.signature_line"),
+            ("tgU=\n", "tgU= \n", "note.signature_line"),
+            ("/yEC", "_yEC", "note.signature_line"),  # URL-safe alphabet
+            ("tgU=", "t\u00e9U=", "note.signature_line"),
         ],
     )
     def test_a_malformed_note_is_refused(self, old: str, new: str, code: str) -> None:
@@ -173,7 +173,7 @@ class TestNotes:
         short = base64.b64encode(b"1234").decode()
         with pytest.raises(InvalidInput) as refused:
             SignedNote.from_bytes(f"text\n\n— a {short}\n".encode())
-        assert refused.value.code == "note.signature"
+        assert refused.value.code == "note.signature_line"
 
 
 class TestVerifierKeys:

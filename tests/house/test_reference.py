@@ -79,6 +79,23 @@ def test_a_code_is_read_wherever_it_is_written_and_nothing_else_is_taken_for_one
     assert found.passed_on == ("planted",)
 
 
+# what the answer of a node means depends on what it was asked, so these say only what it answered
+OF_NODES = {"rpc.block_unknown", "rpc.failed", "rpc.rate_limited", "rpc.refused"}
+
+
+def test_a_code_says_by_itself_who_must_act() -> None:
+    sys.modules["error_reader"] = sys.modules[__name__]
+    try:
+        found = _reader()["read_errors"](tree.PACKAGE)  # type: ignore[operator]
+    finally:
+        del sys.modules["error_reader"]
+    kinds: dict[str, set[str]] = {}
+    for one in found.raised:
+        kinds.setdefault(one.code, set()).add(one.kind)
+    several = {code for code, classes in kinds.items() if len(classes) > 1}
+    assert several <= OF_NODES, f"one code, several classes: {several - OF_NODES}"
+
+
 def _mentions(text: str) -> Iterator[str]:
     yield from QUOTED.findall(text)
     yield from TYPED.findall(text)

@@ -192,6 +192,6 @@ def _entries(file: Path) -> list[bytes]:
         lines.append(line.removesuffix(b"\n"))
         if len(lines[-1]) > ENTRY_BYTES_MAX:
             raise InvalidInput(
-                "log.entry", f"line {len(lines)} is too long for an entry", expected=f"≤ {ENTRY_BYTES_MAX} bytes"
+                "log.entry_size", f"line {len(lines)} is too long for an entry", expected=f"≤ {ENTRY_BYTES_MAX} bytes"
             )
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tallystick.core.digest import keccak
+from tallystick.core.digest import check_digest, keccak
 from tallystick.core.errors import InvalidInput
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
@@ -43,6 +43,12 @@ def parse_address(text: object) -> str:
 def address_of_public_key(public: bytes) -> str:
     """Return the address of an uncompressed secp256k1 public key of 64 bytes (without the 0x04)."""
     return checksum_address(keccak(public)[12:])
+
+
+def create2_address(creator: str, salt: bytes, initcode: bytes) -> str:
+    """Return where the contract `creator` puts what `initcode` makes under a salt of 32 bytes (EIP-1014)."""
+    raw = keccak(b"\xff" + bytes.fromhex(creator[2:]) + check_digest(salt, "salt") + keccak(initcode))
+    return checksum_address(raw[12:])
 
 
 def check_channel(name: str) -> str:

@@ -96,12 +96,15 @@ class SignedNote:
     def from_bytes(cls, data: bytes) -> SignedNote:
         """Read a note without checking any signature.
 
-        raises  InvalidInput "note.size", "note.text" or "note.signature"
+        raises  InvalidInput "note.size", "note.text" or "note.signature_line"
         """
         text, lines = _split_note(data)
         if not 1 <= len(lines) <= NOTE_SIGNATURES_MAX:
             raise InvalidInput(
-                "note.signature", "wrong number of signatures", expected=f"1 to {NOTE_SIGNATURES_MAX}", got=len(lines)
+                "note.signature_line",
+                "wrong number of signatures",
+                expected=f"1 to {NOTE_SIGNATURES_MAX}",
+                got=len(lines),
             )
         return cls(text, tuple(_parse_line(line) for line in lines))
 
@@ -162,11 +165,13 @@ def _split_note(data: bytes) -> tuple[str, list[str]]:
 def _parse_line(line: str) -> NoteSignature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space:
-        raise InvalidInput("note.signature", "signature line is malformed", expected="— name base64", got=line[:80])
+        raise InvalidInput(
+            "note.signature_line", "signature line is malformed", expected="— name base64", got=line[:80]
+        )
     _check_name(name)
-    blob = _base64(encoded, "note.signature", "signature")
+    blob = _base64(encoded, "note.signature_line", "signature")
     if len(blob) < 5:
-        raise InvalidInput("note.signature", "signature is too short", expected="key id and signature")
+        raise InvalidInput("note.signature_line", "signature is too short", expected="key id and signature")
     return NoteSignature(name, blob[:4], blob[4:])
 
 

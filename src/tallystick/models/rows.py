@@ -168,10 +168,10 @@ class RowProof:
     def verify(self, size: int, root: bytes) -> None:
         """Return if the row is in the data log (size, root).
 
-        raises  VerificationFailed "row.size", "row.form" or "merkle.inclusion"
+        raises  VerificationFailed "row.proof_size", "row.form" or "merkle.inclusion"
         """
         if size != self.size:
-            raise VerificationFailed("row.size", "the proof is for another size", expected=size, got=self.size)
+            raise VerificationFailed("row.proof_size", "the proof is for another size", expected=size, got=self.size)
         try:
             check_row(self.row)
         except InvalidInput as error:

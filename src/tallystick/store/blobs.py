@@ -113,11 +113,13 @@ class BlobStore:
         """Make `data` the content of `name`, replacing what was there.
 
         name    parts of letters, digits, dot, dash and underscore, joined by `/`; not under `sha256/`
-        raises  InvalidInput "blobs.name", "blobs.size"; as `put`
+        raises  InvalidInput "blobs.name", "blobs.too_large"; as `put`
         """
         _check_named(name)
         if len(data) > NAMED_BYTES_MAX:
-            raise InvalidInput("blobs.size", f"{name} is too large", expected=f"≤ {NAMED_BYTES_MAX}", got=len(data))
+            raise InvalidInput(
+                "blobs.too_large", f"{name} is too large", expected=f"≤ {NAMED_BYTES_MAX}", got=len(data)
+            )
         self._place.write(name, lambda: iter((data,)))
 
     def read_named(self, name: str, limit: int) -> bytes:

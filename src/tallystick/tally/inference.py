@@ -161,7 +161,7 @@ class Logs:
     def writer(self, name: str = LOG) -> Log:
         """Open the log `name` for writing, signing with the key that the chain names; close it when done.
 
-        raises  InvalidInput "log.retired", "log.key"; Unavailable "log.locked" while another process writes
+        raises  InvalidInput "log.retired", "log.no_key"; Unavailable "log.locked" while another process writes
         """
         state = self.state(name)
         if state.retired:
@@ -173,8 +173,8 @@ class Logs:
     def append(self, entries: Sequence[bytes], name: str = LOG) -> range:
         """Append entries, sign a checkpoint, and return their indices.
 
-        raises  InvalidInput "log.nothing", "log.entry"; as `writer`; Unavailable "log.full" when there is no room for
-                all: those before stay in the log
+        raises  InvalidInput "log.nothing", "log.entry_size"; as `writer`; Unavailable "log.full" when there is
+                no room for all: those before stay in the log
         """
         if not entries:
             raise InvalidInput("log.nothing", "there is no entry to append")
@@ -229,7 +229,7 @@ class Logs:
     def receipted(self, log: Log, served: Served, model: bytes, name: str = LOG) -> ReceiptedModel:
         """Return the model that answers from the ONNX bytes `model` and records each answer in `log`.
 
-        raises  InvalidInput "log.key" when the key that the chain names for tickets is not here
+        raises  InvalidInput "log.no_key" when the key that the chain names for tickets is not here
         """
         domain = ticket_domain(self._tally.node.chain_id, self.address)
         secret = self._tally.secret(self._key_name(self.state(name).ticket_signer, "tickets"))
@@ -247,11 +247,13 @@ class Logs:
         return self.contract.log_of(self._tally.account.address, origin) != 0
 
     def _key_name(self, public: str, what: str) -> str:
-        """Return what this workspace calls the key that the chain names; raises InvalidInput "log.key"."""
+        """Return what this workspace calls the key that the chain names; raises InvalidInput "log.no_key"."""
         for info in self._tally.workspace.keyring.list():
             if info.public == public:
                 return info.name
-        raise InvalidInput("log.key", f"the key that signs this log's {what} is not in this workspace", expected=public)
+        raise InvalidInput(
+            "log.no_key", f"the key that signs this log's {what} is not in this workspace", expected=public
+        )
 
     def close(self) -> None:
         """Close what was opened to read."""

@@ -49,11 +49,11 @@ class Genesis:
         if not 0 < self.chain_id < 2**53:
             raise InvalidInput("chain.id", "chain id is out of range", expected="1 to 2**53 - 1", got=self.chain_id)
         if not 0 <= self.timestamp < 2**40 or not 21_000 <= self.gas_limit < 2**53 or not 0 <= self.base_fee < 2**53:
-            raise InvalidInput("chain.genesis", "genesis timestamp, gas limit or base fee is out of range")
+            raise InvalidInput("genesis.range", "genesis timestamp, gas limit or base fee is out of range")
         if len(self.coinbase) != 20 or any(len(address) != 20 for address in self.balances):
-            raise InvalidInput("chain.genesis", "genesis address is not 20 bytes")
+            raise InvalidInput("genesis.range", "genesis address is not 20 bytes")
         if any(not 0 <= balance < 2**200 for balance in self.balances.values()):
-            raise InvalidInput("chain.genesis", "genesis balance is out of range", expected="0 ≤ wei < 2**200")
+            raise InvalidInput("genesis.range", "genesis balance is out of range", expected="0 ≤ wei < 2**200")
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON that the chain file keeps."""

@@ -157,7 +157,7 @@ class AnchorJournal:
     def append(self, record: AnchorRecord) -> AnchorRecord:
         """Keep a record, durably, and return it.
 
-        raises  Broken "anchor.journal" or "log.sync"
+        raises  Broken "anchor.write" or "log.sync"
         """
         path = self._folder / ANCHORS
         is_new = not path.exists()
@@ -173,7 +173,7 @@ class AnchorJournal:
             finally:
                 os.close(fd)
         except OSError as error:
-            raise Broken("anchor.journal", "the anchor journal cannot be written", got=str(error)) from error
+            raise Broken("anchor.write", "the anchor journal cannot be written", got=str(error)) from error
         if is_new:
             sync_folder(self._files, self._folder)
         return record

@@ -52,7 +52,7 @@ class Intake:
         """Take an entry; the result is its index once it is durable. Never blocks.
 
         body    kept beside the entry, outside the tree, in a log made with `bodies`
-        raises  InvalidInput "log.entry", "log.body"; Unavailable "log.busy", "log.full", "log.closed"; Broken
+        raises  InvalidInput "log.entry_size", "log.body"; Unavailable "log.busy", "log.full", "log.closed"; Broken
         """
         if type(entry) is not bytes or len(entry) > _SMALL_BYTES or body:
             self._check(entry, body)
@@ -73,7 +73,7 @@ class Intake:
         """
         if len(entries) > LOG_BATCH_ENTRIES_MAX or sum(map(len, entries)) > LOG_BATCH_BYTES_MAX:
             raise InvalidInput(
-                "log.entry", "too much at once", expected=f"{LOG_BATCH_ENTRIES_MAX} entries", got=len(entries)
+                "log.entry_size", "too much at once", expected=f"{LOG_BATCH_ENTRIES_MAX} entries", got=len(entries)
             )
         for entry in entries:
             self._check(entry, b"")
@@ -208,7 +208,9 @@ class Intake:
     def _check(self, entry: object, body: object) -> None:
         if type(entry) is not bytes or len(entry) > ENTRY_BYTES_MAX:
             got = f"{len(entry)} bytes" if isinstance(entry, bytes) else type(entry).__name__
-            raise InvalidInput("log.entry", "not a log entry", expected=f"at most {ENTRY_BYTES_MAX} bytes", got=got)
+            raise InvalidInput(
+                "log.entry_size", "not a log entry", expected=f"at most {ENTRY_BYTES_MAX} bytes", got=got
+            )
         if body and not self._keeps_bodies:
             raise InvalidInput("log.body", "this log keeps no bodies", hint="create it with bodies")
         if type(body) is not bytes or len(body) > LOG_BODY_BYTES_MAX:

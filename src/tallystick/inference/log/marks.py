@@ -211,5 +211,5 @@ def _next_epoch(files: Files, path: Path) -> int:
     try:
         replace_file(files, path, (head, crc32c.value(head).to_bytes(4, "big")))
     except OSError as error:
-        raise Broken("log.epoch", "the take-over cannot be recorded", got=str(error)) from error
+        raise Broken("log.take_over", "the take-over cannot be recorded", got=str(error)) from error
     return int(epoch + 1)

@@ -120,21 +120,21 @@ class LogReader:
     def bodies(self, start: int, end: int) -> list[bytes]:
         """Return what was kept beside entries start … end - 1; the caller compares it with the entries' commitments.
 
-        raises  InvalidInput "log.bodies" when this log keeps none, "log.index"
+        raises  InvalidInput "log.no_bodies" when this log keeps none, "log.index"
         """
         if not self.identity.bodies:
-            raise InvalidInput("log.bodies", "this log keeps no bodies")
+            raise InvalidInput("log.no_bodies", "this log keeps no bodies")
         self._check_range(start, end)
         return self._bodies.read(start, end)
 
     def tile(self, level: int, n: int, width: int = TILE_WIDTH) -> bytes:
         """Return the hashes of a tile, `width` times 32 bytes.
 
-        raises  InvalidInput "log.tile" when the tree does not reach so far
+        raises  InvalidInput "log.no_tile" when the tree does not reach so far
         """
         reach = self.size >> 8 * level if 0 <= level < 8 else 0
         if not 1 <= width <= TILE_WIDTH or n < 0 or n * TILE_WIDTH + width > reach:
-            raise InvalidInput("log.tile", "no such tile yet", expected=f"{reach} hashes at level {level}", got=n)
+            raise InvalidInput("log.no_tile", "no such tile yet", expected=f"{reach} hashes at level {level}", got=n)
         return self._read_tile(TileName(level, n, width))
 
     def bundle(self, n: int, width: int = TILE_WIDTH) -> bytes:
@@ -143,7 +143,7 @@ class LogReader:
         raises  InvalidInput "log.index", VerificationFailed "log.entry"
         """
         if not 1 <= width <= TILE_WIDTH:
-            raise InvalidInput("log.tile", "no bundle has this width", expected="1 to 256", got=width)
+            raise InvalidInput("log.no_tile", "no bundle has this width", expected="1 to 256", got=width)
         return encode_items(self.entries(n * TILE_WIDTH, n * TILE_WIDTH + width), ENTRY_PREFIX_BYTES)
 
     def root(self, size: int) -> bytes:
@@ -155,7 +155,7 @@ class LogReader:
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Return the audit path of entry `index` in the tree of `size`, sibling first.
 
-        raises  InvalidInput "log.size", "merkle.index"
+        raises  InvalidInput "log.beyond", "merkle.index"
         """
         self._check_size(size)
         with self._lock:
@@ -164,7 +164,7 @@ class LogReader:
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Return the proof that the tree of `new_size` extends that of `old_size`.
 
-        raises  InvalidInput "log.size", "merkle.size"
+        raises  InvalidInput "log.beyond", "merkle.size"
         """
         self._check_size(new_size)
         with self._lock:
@@ -191,7 +191,7 @@ class LogReader:
 
     def _check_size(self, size: int) -> None:
         if not 0 <= size <= self.size:
-            raise InvalidInput("log.size", "the log is not that long", expected=f"≤ {self.size}", got=size)
+            raise InvalidInput("log.beyond", "the log is not that long", expected=f"≤ {self.size}", got=size)
 
     def _check_range(self, start: int, end: int) -> None:
         if not 0 <= start < end <= self.size or end - start > LOG_BATCH_ENTRIES_MAX:

@@ -105,7 +105,7 @@ class TileReader:
     def root(self, size: int) -> bytes:
         """Return the root of the first `size` entries, from believed tiles."""
         if not 0 <= size <= self.size:
-            raise InvalidInput("log.size", "the checkpoint is not that long", expected=f"≤ {self.size}", got=size)
+            raise InvalidInput("log.beyond", "the checkpoint is not that long", expected=f"≤ {self.size}", got=size)
         return self._proofs.root(size)
 
     def read(self, name: TileName) -> bytes:

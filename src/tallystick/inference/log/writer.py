@@ -142,11 +142,11 @@ class Log:
 
         Nothing is kept anew while nothing has changed.
 
-        raises  InvalidInput "log.key" without a key; Unavailable "log.full"; Broken, which stops the log
+        raises  InvalidInput "log.no_key" without a key; Unavailable "log.full"; Broken, which stops the log
         """
         key = self._key
         if key is None:
-            raise InvalidInput("log.key", "the log was opened without a signing key")
+            raise InvalidInput("log.no_key", "the log was opened without a signing key")
         with self._signing:
             self._intake.check_open()
             tree = self._tree
