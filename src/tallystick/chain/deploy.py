@@ -17,9 +17,9 @@ from tallystick.chain.deployments import Deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.contracts import Artifact, artifact
-from tallystick.core.digest import check_digest, keccak
+from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable, VerificationFailed
-from tallystick.core.ids import checksum_address
+from tallystick.core.ids import create2_address
 from tallystick.core.limits import OUTBOX_POLL_S_MAX, OUTBOX_POLL_S_MIN, OUTBOX_WAIT_S
 
 NO_SALT = bytes(32)
@@ -48,9 +48,7 @@ def address_for(name: str, *, salt: bytes = NO_SALT, arguments: Sequence[object]
     raises     InvalidInput "contracts.unknown", "deploy.arguments", "digest.length"
     source     EIP-1014
     """
-    initcode = _initcode(artifact(name), arguments)
-    raw = keccak(b"\xff" + bytes.fromhex(PROXY[2:]) + check_digest(salt, "salt") + keccak(initcode))
-    return checksum_address(raw[12:])
+    return create2_address(PROXY, salt, _initcode(artifact(name), arguments))
 
 
 def deploy(
@@ -74,15 +72,9 @@ def deploy(
     transaction_hash, block_number = None, None
     if not node.code(address):
         install_proxy(outbox, timeout_s=timeout_s)
-        call = Call(
-            to=PROXY,
-            data=salt + _initcode(made, arguments),
-            contract=name,
-            function="constructor",
-            arguments={"address": address, "salt": salt},
-        )
+        key, call = creation(name, _initcode(made, arguments), salt)
         try:
-            receipt = outbox.send_and_wait(call, key=f"deploy {name} {address}", timeout_s=timeout_s)
+            receipt = outbox.send_and_wait(call, key=key, timeout_s=timeout_s)
             transaction_hash, block_number = receipt.transaction_hash, receipt.block_number
         except Rejected:
             if not node.code(address):  # otherwise somebody else was faster, and put the same code there
@@ -96,6 +88,13 @@ def deploy(
         transaction_hash=transaction_hash,
         block_number=find_birth(node, address) if block_number is None else block_number,
     )
+
+
+def creation(name: str, initcode: bytes, salt: bytes = NO_SALT) -> tuple[str, Call]:
+    """Return the key and the call under which the outbox asks the proxy to make a contract of `initcode`."""
+    address = create2_address(PROXY, salt, initcode)
+    call = Call(PROXY, salt + initcode, 0, name, "constructor", {"address": address, "salt": salt})
+    return f"deploy {name} {address}", call
 
 
 def check_code(node: Node, name: str, address: str, *, has_immutables: bool = False) -> None:
@@ -140,7 +139,7 @@ def install_proxy(outbox: Outbox, *, timeout_s: float = OUTBOX_WAIT_S) -> None:
             refuses transactions without a chain id; Unavailable "deploy.proxy_waiting"
     """
     node = outbox.node
-    if not _has_proxy(node):
+    if not has_proxy(node):
         lacking = PROXY_COST_WEI - node.balance(PROXY_DEPLOYER)
         if lacking > 0:
             fund = Call(PROXY_DEPLOYER, b"", lacking, "deterministic-deployment-proxy", "fund")
@@ -149,22 +148,8 @@ def install_proxy(outbox: Outbox, *, timeout_s: float = OUTBOX_WAIT_S) -> None:
         _wait_for_proxy(outbox, timeout_s)
 
 
-def _wait_for_proxy(outbox: Outbox, timeout_s: float) -> None:
-    clock = outbox.clock
-    deadline = clock.monotonic_s() + timeout_s
-    pause_s = OUTBOX_POLL_S_MIN
-    while not _has_proxy(outbox.node):
-        if clock.monotonic_s() >= deadline:
-            raise Unavailable(
-                "deploy.proxy_waiting",
-                "the deployment proxy's transaction was sent and is not mined",
-                hint="its price is 100 gwei and cannot be raised; wait until the base fee is below",
-            )
-        clock.pause(pause_s)
-        pause_s = min(2 * pause_s, OUTBOX_POLL_S_MAX)
-
-
-def _has_proxy(node: Node) -> bool:
+def has_proxy(node: Node) -> bool:
+    """Return whether the deployment proxy is there; raises VerificationFailed "deploy.proxy" when other code is."""
     code = node.code(PROXY)
     if code and code != PROXY_CODE:
         raise VerificationFailed(
@@ -175,6 +160,21 @@ def _has_proxy(node: Node) -> bool:
             hint="this chain cannot have deterministic addresses",
         )
     return bool(code)
+
+
+def _wait_for_proxy(outbox: Outbox, timeout_s: float) -> None:
+    clock = outbox.clock
+    deadline = clock.monotonic_s() + timeout_s
+    pause_s = OUTBOX_POLL_S_MIN
+    while not has_proxy(outbox.node):
+        if clock.monotonic_s() >= deadline:
+            raise Unavailable(
+                "deploy.proxy_waiting",
+                "the deployment proxy's transaction was sent and is not mined",
+                hint="its price is 100 gwei and cannot be raised; wait until the base fee is below",
+            )
+        clock.pause(pause_s)
+        pause_s = min(2 * pause_s, OUTBOX_POLL_S_MAX)
 
 
 def _initcode(made: Artifact, arguments: Sequence[object]) -> bytes:

@@ -25,6 +25,7 @@ from tallystick.chain.outbox_store import OutboxStore
 from tallystick.chain.outbox_worker import OutboxWorker
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.limits import (
+    GAS_MARGIN_PERCENT,
     OUTBOX_KEY_CHARS_MAX,
     OUTBOX_LOCK_WAIT_S,
     OUTBOX_POLL_S_MAX,
@@ -167,6 +168,13 @@ class Outbox:
     def row(self, key: str) -> Row:
         """Return the row under `key`; raise InvalidInput "outbox.no_row"."""
         return self._store.row_of_key(self.node.chain_id, key)
+
+    def reserve(self, gas: int) -> int:
+        """Return the wei that must be there before transactions of so much gas in all are signed now: margin and cap.
+
+        raises  Unavailable "fees.over_budget", or when the node does not answer
+        """
+        return (gas + gas * GAS_MARGIN_PERCENT // 100) * self._worker.offer().cap
 
     def pending(self) -> list[Row]:
         """Return the rows that are not over, by nonce, those without one last."""

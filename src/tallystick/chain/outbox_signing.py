@@ -63,6 +63,10 @@ class OutboxSigner:
         tip = self._node.gas_price() if head.base_fee is None else self._node.tip_suggestion()
         return Market(head.base_fee, tip, head.gas_limit)
 
+    def offer(self, market: Market) -> Fees:
+        """Return the first offer at these prices; raises Unavailable "fees.over_budget"."""
+        return first_fees(market.base_fee, market.tip, self._policy.budget)
+
     def sign_drafted(self) -> list[Row]:
         """Sign every drafted row that the chain would accept now, and fail those that it never will.
 
@@ -128,8 +132,7 @@ class OutboxSigner:
 
     def fill(self, nonces: Iterable[int]) -> list[Row]:
         """Sign transfers of nothing to ourselves at nonces that the chain waits for and no row has."""
-        market = self.market()
-        fees = first_fees(market.base_fee, market.tip, self._policy.budget)
+        fees = self.offer(self.market())
         sender, now_s = self._account.address, self._clock.now_s()
         filled: list[Row] = []
         with self._store.together():
@@ -169,7 +172,7 @@ class OutboxSigner:
 
     def _affordable(self, accepted: Sequence[tuple[Row, int]], *, is_settled: bool) -> list[tuple[Row, int, Fees]]:
         market = self.market()
-        fees = first_fees(market.base_fee, market.tip, self._policy.budget)
+        fees = self.offer(market)
         left = self._node.balance(self._account.address)
         kept: list[tuple[Row, int, Fees]] = []
         for row, wanted in accepted:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.facts import TxReceipt
-from tallystick.chain.fees import FeeBudget
+from tallystick.chain.fees import FeeBudget, Fees
 from tallystick.chain.node import Node
 from tallystick.chain.outbox_policy import Clock, OutboxPolicy
 from tallystick.chain.outbox_rows import (
@@ -78,6 +78,10 @@ class OutboxWorker:
             while signed := self._signer.sign_drafted():
                 self._hand_over(signed)
                 self._settle(is_thorough=False)
+
+    def offer(self) -> Fees:
+        """Return what would be offered now for a transaction that is signed for the first time."""
+        return self._signer.offer(self._signer.market())
 
     def cancel(self, row_id: int, budget: FeeBudget | None, *, lock_wait_s: float) -> None:
         """Record that a row is not to be executed: a drafted one fails, of a signed one the nonce is spent on nothing.

@@ -204,7 +204,7 @@ OUTBOX_ROWS_MAX: Final = 10_000  # rows listed at once
 # --- deployments
 CODE_BYTES_MAX: Final = 24_576  # of one contract (EIP-170)
 INITCODE_BYTES_MAX: Final = 2 * 24_576  # of what makes one (EIP-3860)
-TRANSACTION_GAS_MAX: Final = 1 << 24  # of one transaction, from Osaka on (EIP-7825)
+TRANSACTION_GAS_MAX: Final = 1 << 24  # of one transaction, on chains with Osaka's rules (EIP-7825)
 DEPLOYMENTS_BYTES_MAX: Final = 1 * 2**20  # a few hundred bytes a contract
 
 # --- index

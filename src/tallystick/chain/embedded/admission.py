@@ -7,8 +7,8 @@ from typing import Any
 from tallystick.chain.embedded.accounts import NOBODY, Accounts
 from tallystick.chain.embedded.fault import SERVER, RpcFault
 from tallystick.chain.embedded.rules import is_delegation
-from tallystick.chain.embedded.transaction import INITCODE_BYTES_MAX, SET_CODE, Transaction, minimum_gas
-from tallystick.core.limits import LEDGER_TX_GAS_MAX
+from tallystick.chain.embedded.transaction import SET_CODE, Transaction, minimum_gas
+from tallystick.core.limits import INITCODE_BYTES_MAX, LEDGER_TX_GAS_MAX
 
 
 def check_form(tx: Transaction) -> None:

@@ -22,14 +22,13 @@ from tallystick.chain.embedded.params import hex_of
 from tallystick.chain.embedded.rules import Computation, gas_used
 from tallystick.chain.embedded.transaction import (
     DYNAMIC_FEE,
-    INITCODE_BYTES_MAX,
     SET_CODE,
     Authorization,
     Transaction,
     minimum_gas,
 )
 from tallystick.core.errors import Broken, TallystickError
-from tallystick.core.limits import LEDGER_CALL_GAS_MAX, LEDGER_CALL_S
+from tallystick.core.limits import INITCODE_BYTES_MAX, LEDGER_CALL_GAS_MAX, LEDGER_CALL_S
 
 _STIPEND: Final = 2_300
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from fractions import Fraction
 
 from tallystick.core.errors import InvalidInput
@@ -35,16 +34,3 @@ def positive(text: object, what: str = "number") -> Fraction:
         raise InvalidInput("kernel.decimal", f"{what} must be positive", expected="> 0", got=text)
     return found
 
-
-def plain(number: float | int | Decimal) -> str:
-    """Return `number` in plain decimal; a float as the shortest text that reads back the same.
-
-    raises  InvalidInput "kernel.decimal" when it is not finite or takes more than 77 characters
-    """
-    exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-    if not exact:
-        return "0"
-    is_short = exact.is_finite() and abs(exact.adjusted()) < KERNEL_DECIMAL_CHARS_MAX
-    text = format(exact, "f") if is_short else str(exact)
-    ratio(text)
-    return text
