@@ -130,18 +130,25 @@ def apply(step: Step, x: Array) -> Array:
         case MaxPool(groups):
             return np.stack([x[:, list(group)].max(axis=1) for group in groups], axis=1)
         case Trees(base, trees):
-            total = np.tile(np.array(base), (len(x), 1))
+            total = np.tile(np.array(base, dtype=np.float64), (len(x), 1))
             for tree in trees:
-                total += np.array([_leaf(tree, row) for row in x])
+                _add_leaves(tree, x, total)
             return total
 
 
-def _leaf(tree: Fork | tuple[float, ...], row: Array) -> tuple[float, ...]:
-    while isinstance(tree, Fork):
-        value = row[tree.feature]
-        goes_left = value < tree.threshold if tree.strict else value <= tree.threshold
-        tree = tree.left if goes_left else tree.right
-    return tree
+def _add_leaves(tree: Fork | tuple[float, ...], x: Array, total: Array) -> None:
+    """Add to each row of `total` the leaf that the row of `x` reaches: every fork splits the rows."""
+    import numpy as np
+
+    waiting = [(tree, np.arange(len(x)))]
+    while waiting:
+        node, rows = waiting.pop()
+        if not isinstance(node, Fork):
+            total[rows] += node
+            continue
+        values = x[rows, node.feature]
+        is_left = values < node.threshold if node.strict else values <= node.threshold
+        waiting += [(node.left, rows[is_left]), (node.right, rows[~is_left])]
 
 
 def _relu(x: Array) -> Array:

@@ -1,0 +1,182 @@
+"""From a float model to an integer model: `quantise`, and `convert` which also says how far off it can be.
+
+The same model, ranges, sample and bits give the same integers on every machine: what decides them is integer and
+fraction arithmetic (`forms`, `dense`, `trees`), and decimal arithmetic where a sigmoid is tabulated (`activations`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, lcm
+from typing import Any
+
+from tallystick.core.errors import InvalidInput
+from tallystick.lithic import floats
+from tallystick.lithic.floats import FloatModel
+from tallystick.lithic.integer.intervals import Interval
+from tallystick.lithic.integer.model import Input, IntegerModel
+from tallystick.lithic.quantise import activations, selections
+from tallystick.lithic.quantise.bound import ErrorBound, bound_of
+from tallystick.lithic.quantise.dense import push_dense
+from tallystick.lithic.quantise.draft import Draft
+from tallystick.lithic.quantise.exact import declared, text
+from tallystick.lithic.quantise.forms import EXACT, Errors, Form, affine
+from tallystick.lithic.quantise.grids import Bits, Range, Ranges, encode, input_for, ranges_for
+from tallystick.lithic.quantise.outcome import Outcome, outcome_for
+from tallystick.lithic.quantise.trees import push_trees
+
+_FINAL_VALUE_BITS = 15  # of a table whose values are the scores: no more steps make sums of them
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How many bits things have.
+
+    input       of a field; without a choice 16 where trees compare features, which costs nothing, and 8 elsewhere
+    weight      of a weight, sign included
+    activation  of what comes out of a hidden layer
+    leaf        of a tree's greatest leaf, sign included
+    table       of the index into a table of a sigmoid or tanh
+    """
+
+    input: Bits | None = None
+    weight: int = 8
+    activation: int = 8
+    leaf: int = 16
+    table: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput "kernel.bits" for numbers of bits that make no sense."""
+        for name, value, least, most in (
+            ("weight", self.weight, 2, 32), ("activation", self.activation, 1, 16), ("leaf", self.leaf, 2, 48),
+            ("table", self.table, 2, 12),
+        ):  # fmt: skip
+            if not least <= value <= most:
+                raise InvalidInput("kernel.bits", f"{name} bits", expected=f"{least} to {most}", got=value)
+        if self.input not in (None, 8, 16):
+            raise InvalidInput("kernel.bits", "input bits", expected="8 or 16", got=self.input)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An integer model, and how far its scores can be from those it was made from."""
+
+    integer: IntegerModel
+    bound: ErrorBound
+
+
+def quantise(
+    model: FloatModel,
+    ranges: Ranges,
+    sample: Any = None,
+    *,
+    input_bits: Bits | None = None,
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    leaf_bits: int = 16,
+    table_bits: int = 8,
+) -> IntegerModel:
+    """Return the integer model that comes nearest in so many bits; see `Precision` for what each counts.
+
+    ranges   of each feature, by name or in order: (low, high), or (low, high, step) for numbers that come in steps
+    sample   rows that are like those to come: they say how great activations get; without, the greatest possible count
+    raises   InvalidInput "kernel.range", "kernel.rows", "kernel.bits", "kernel.float", "kernel.model",
+             "kernel.unsupported" when steps are in an order that has no integer form
+    """
+    return convert(
+        model, ranges, sample, Precision(input_bits, weight_bits, activation_bits, leaf_bits, table_bits)
+    ).integer
+
+
+def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Precision | None = None) -> Conversion:
+    """Return the integer model as `quantise` does, with the bound of its error."""
+    bits = precision or Precision()
+    given = _with_categories(model, ranges_for(model.features, ranges))
+    into = input_for(model.features, given, bits.input or _input_bits(model))
+    draft = _draft(into, given, sample)
+    outcome = None
+    for at, step in enumerate(model.steps):
+        is_last = at == len(model.steps) - 1
+        if isinstance(step, floats.Trees):
+            outcome = outcome_for(model, len(step.base)) if is_last else None
+            _push_trees(draft, step, bits, outcome)
+        else:
+            _push(draft, step, bits, next(iter(model.steps[at + 1 :]), None))
+    if outcome is None:
+        outcome = outcome_for(model, len(draft.forms))
+        draft.forms = outcome.forms(draft.forms)
+    if not draft.steps or not draft.is_ready(alike=True):
+        push_dense(draft, bits.weight, alike=True)
+    scale = text(draft.forms[0].single[1], "scale")
+    integer = IntegerModel(model.name, into, tuple(draft.steps), outcome.decision, outcome.labels, scale)
+    return Conversion(integer, bound_of(draft.forms))
+
+
+def _draft(into: Input, given: Sequence[Range], sample: Any) -> Draft:
+    """Return the draft before the first step: each feature is its field's origin and step."""
+    forms = []
+    for place, (field, declared_range) in enumerate(zip(into.fields, given, strict=True)):
+        origin, step = Fraction(field.origin), Fraction(field.step)
+        off = Fraction(0) if declared_range.step or field.low == field.high else step / 2
+        error = Errors(Fraction(0), Fraction(0), off) if off else EXACT
+        forms.append(Form(origin, {place: step}, error))
+    rows = None if sample is None else encode(into, sample, clip=True)
+    return Draft(tuple(forms), tuple(Interval(field.low, field.high) for field in into.fields), rows)
+
+
+def _push(draft: Draft, step: floats.Step, bits: Precision, following: floats.Step | None) -> None:
+    match step:
+        case floats.Affine(weights, bias):
+            if weights.ndim != 2 or weights.shape != (len(bias), len(draft.forms)):
+                raise InvalidInput("kernel.float", "weights do not fit", expected=len(draft.forms), got=weights.shape)
+            draft.forms = affine(weights.tolist(), bias.tolist(), draft.forms)
+        case floats.Activation("relu"):
+            alike = not isinstance(following, floats.Affine)
+            activations.push_relu(draft, bits.weight, bits.activation, alike=alike)
+        case floats.Activation(function):
+            push = activations.push_sigmoid if function == "sigmoid" else activations.push_tanh
+            push(draft, bits.weight, bits.activation if following else _FINAL_VALUE_BITS, bits.table)
+        case floats.Squares():
+            selections.push_squares(draft, bits.weight)
+        case floats.OneHot(columns):
+            selections.push_one_hot(draft, columns)
+        case floats.MaxPool(groups):
+            selections.push_max_pool(draft, groups, bits.weight)
+
+
+def _push_trees(draft: Draft, step: floats.Trees, bits: Precision, outcome: Outcome | None) -> None:
+    if outcome is None:
+        push_trees(draft, step, bits.weight, bits.leaf, lambda leaf: leaf, Fraction(0))
+    else:
+        push_trees(draft, step, bits.weight, bits.leaf, outcome.reading, outcome.less)
+
+
+def _with_categories(model: FloatModel, given: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Return the ranges with a step for each categorical feature without: the widest that meets every category."""
+    first = model.steps[0] if model.steps else None
+    if not isinstance(first, floats.OneHot):
+        return given
+    if len(first.columns) != len(given):
+        raise InvalidInput("kernel.float", "columns do not fit", expected=len(given), got=len(first.columns))
+    return tuple(_categorical(one, column) for one, column in zip(given, first.columns, strict=True))
+
+
+def _categorical(given: Range, column: tuple[float, ...] | None) -> Range:
+    if column is None or given.step is not None:
+        return given
+    values = [declared(value, "a category") for value in column]
+    unit = lcm(*(value.denominator for value in values))
+    step = Fraction(gcd(*(int(value * unit) for value in values)) or unit, unit)
+    return Range(given.low, given.high, step)
+
+
+def _input_bits(model: FloatModel) -> Bits:
+    """Return 16 where trees are reached by the features themselves, or scaled ones; else 8."""
+    for step in model.steps:
+        if isinstance(step, floats.Trees):
+            return 16
+        if not isinstance(step, floats.OneHot | floats.Affine):
+            return 8
+    return 8
