@@ -72,3 +72,16 @@ def menagerie() -> IntegerModel:
 def large() -> IntegerModel:
     """Return a network too large for one contract."""
     return model(dense(200, 96, 3), Relu(8, 255), dense(96, 4, 4), inputs=200, decision="argmax")
+
+
+def forest() -> IntegerModel:
+    """Return trees too many for one contract, which compile in no time, before a dense step."""
+    draw = random.Random(5)
+
+    def grown(depth: int) -> Node | tuple[int, ...]:
+        if not depth:
+            return (draw.randint(-999, 999), draw.randint(-999, 999))
+        return Node(draw.randrange(4), draw.randrange(1, 255), grown(depth - 1), grown(depth - 1))
+
+    step = Trees((5, -5), tuple(grown(3) for _ in range(240)))
+    return model(step, dense(2, 3, 6), inputs=4, decision="argmax")

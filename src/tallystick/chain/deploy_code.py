@@ -54,7 +54,7 @@ def creation_gas(one: Code) -> int:
 
     raises  InvalidInput "deploy.size" when the code or the initcode is larger than any chain takes (EIP-170, EIP-3860)
     """
-    from tallystick.chain.scratch import ScratchEvm  # an EVM takes time to import
+    from tallystick.chain.scratch import ScratchEvm, transaction_gas  # an EVM takes time to import
 
     for what, data, most in (("code", one.code, CODE_BYTES_MAX), ("initcode", one.initcode, INITCODE_BYTES_MAX)):
         if len(data) > most:
@@ -69,9 +69,7 @@ def creation_gas(one: Code) -> int:
         raise InvalidInput(
             "deploy.initcode", f"the initcode of {one.name} makes no contract", got=done.output.hex()[:80]
         )
-    zeros = data.count(0)
-    tokens = zeros + 4 * (len(data) - zeros)
-    return 21_000 + max(4 * tokens + done.gas, 10 * tokens)  # EIP-2028, EIP-7623
+    return transaction_gas(data, done.gas)
 
 
 def deploy_codes(outbox: Outbox, codes: Sequence[Code], *, timeout_s: float = OUTBOX_WAIT_S) -> list[PlacedCode]:

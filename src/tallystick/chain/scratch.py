@@ -34,6 +34,15 @@ class Executed:
     ok: bool
 
 
+def transaction_gas(data: bytes, executed: int) -> int:
+    """Return what a transaction with this calldata is charged for that executes so much gas and gets nothing back.
+
+    source  EIP-2028: 4 for a zero byte, 16 for another; EIP-7623: at least 10 for each zero byte, 40 for another
+    """
+    tokens = 4 * len(data) - 3 * data.count(0)
+    return 21_000 + max(4 * tokens + executed, 10 * tokens)
+
+
 class ScratchEvm:
     """Accounts with code, and nothing else. Calls change nothing, so that each is the first."""
 

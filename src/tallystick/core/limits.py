@@ -232,5 +232,19 @@ KERNEL_TREE_NODES_MAX: Final = 1 << 16  # forks and leaves of all trees: 1.5 MB 
 KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees grown without a bound have some 30
 KERNEL_WIDTH_MAX: Final = 1 << 16  # numbers between two steps: a word of memory each, and memory is paid by the square
 KERNEL_NAME_CHARS_MAX: Final = 256  # of a model, a field or a label
+KERNEL_PARTS_MAX: Final = 256  # contracts beside a kernel: 6 MB of code, and more gas in calls than a block has
+KERNEL_QUALITY_FIGURES_MAX: Final = 64  # measured figures of one artifact
+KERNEL_CORNERS_MAX: Final = 128  # inputs at the ends of their ranges that a check runs: half a minute at most
+KERNEL_DRAWS_MAX: Final = 32  # and drawn ones
 KERNEL_DECIMAL_CHARS_MAX: Final = 77  # of a scale, an origin or a step: numerator and denominator fit 256 bits each
 KERNEL_INTEGER_BITS_MAX: Final = 256  # of a weight or any other number of a model, sign included: a word of the EVM
+
+# --- kernels read from ONNX
+ONNX_KERNEL_BYTES_MAX: Final = 64 * 2**20  # of a file: a million float32 weights are 4 MiB, trees are wordier
+ONNX_KERNEL_NODES_MAX: Final = 10_000  # of a graph; a pipeline with 1,000 polynomial features has 2,000
+ONNX_KERNEL_ELEMENTS_MAX: Final = 1 << 22  # of one tensor that does not depend on the input
+ONNX_KERNEL_LAYER_MAX: Final = 1 << 16  # numbers of one layer; the largest kernel has some thousands
+ONNX_KERNEL_ROWS_MAX: Final = 1 << 22  # numbers of one matrix while a graph is read, 32 MiB
+ONNX_KERNEL_WORK_MAX: Final = 1 << 27  # the same over all nodes: seconds of work, whatever a graph asks for
+ONNX_KERNEL_RANK_MAX: Final = 8  # axes of a tensor; a batch of pictures has four
+ONNX_KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees that nobody bounded reach some forty

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tallystick.core.errors import InvalidInput, Rejected
-from tallystick.core.limits import OUTBOX_WAIT_S
+from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import KERNEL_PARTS_MAX, OUTBOX_WAIT_S, TRANSACTION_GAS_MAX
 from tallystick.lithic.contract import Registration, calldata, read_answer, views
 from tallystick.lithic.evm.assembler import initcode
 from tallystick.lithic.evm.emit import emit_kernel
@@ -116,24 +116,28 @@ class Kernel:
         return self.predict(self.encode(row))
 
     def run(self, x: Sequence[int]) -> Vector:
-        """Return the answer of the code, executed on an EVM of its own; raises InvalidInput "kernel.input"."""
-        return read_answer(self._executed(x).output, self.model.outputs)
+        """Return the answer of the code, executed on an EVM of its own; raises as `trial`."""
+        return self.trial(x)[0]
 
     def gas(self, x: Sequence[int]) -> int:
-        """Return the execution gas of a prediction, the 21,000 and calldata not; raises InvalidInput "kernel.input"."""
-        return self._executed(x).gas
+        """Return the execution gas of a prediction, the 21,000 and calldata not; raises as `trial`."""
+        return self.trial(x)[1]
 
-    def execute(self, data: bytes) -> Executed:
-        """Call the code with any calldata on an EVM of its own."""
-        return self._evm.call(self.address, data)
+    def trial(self, x: Sequence[int], gas: int = TRANSACTION_GAS_MAX) -> tuple[Vector, int]:
+        """Return the answer of the code, executed on an EVM of its own, and the gas that this took.
 
-    def _executed(self, x: Sequence[int]) -> Executed:
-        done = self.execute(calldata(reference.pack(self.model.input, x)))
+        raises  InvalidInput "kernel.input", "kernel.answer"; Rejected with the code's reason, or for want of `gas`
+        """
+        done = self.execute(calldata(reference.pack(self.model.input, x)), gas)
         if not done.ok:
             from tallystick.chain.reverts import rejection_of_revert
 
-            raise rejection_of_revert(done.output) if done.output else Rejected("chain.reverted", "out of gas")
-        return done
+            raise rejection_of_revert(done.output)
+        return read_answer(done.output, self.model.outputs), done.gas
+
+    def execute(self, data: bytes, gas: int = TRANSACTION_GAS_MAX) -> Executed:
+        """Call the code with any calldata on an EVM of its own."""
+        return self._evm.call(self.address, data, gas)
 
     @cached_property
     def _evm(self) -> ScratchEvm:
@@ -168,12 +172,18 @@ def compile_integer(
     registry          which model of which registry it is a version of: (address, model id)
     density_permille  how many in a thousand inputs are expected not to be zero; zeros are passed over where that pays
     raises            InvalidInput "kernel.size" when it does not fit its contracts, "kernel.overflow" when a number
-                      needs more than a word, "kernel.registry", "kernel.density"
+                      needs more than a word, "kernel.gas" when a prediction could need more than a transaction has,
+                      "kernel.registry", "kernel.density"
     """
     if not 0 <= density_permille <= DENSE:
         raise InvalidInput("kernel.density", "not a share", expected=f"0 to {DENSE}", got=density_permille)
     link = Registration(*registry) if isinstance(registry, tuple) else registry
     emitted = emit_kernel(model, views(model, document.digest(model), link), _locate, density_permille)
+    if emitted.worst_gas > TRANSACTION_GAS_MAX or len(emitted.parts) > KERNEL_PARTS_MAX:
+        raise InvalidInput(
+            "kernel.gas", "a prediction could need more gas than a transaction has", expected=TRANSACTION_GAS_MAX,
+            got=emitted.worst_gas, hint="make the model smaller: fewer inputs, units or trees",
+        )  # fmt: skip
     parts = tuple(KernelPart(_locate(part.code), part.code, part.worst_gas) for part in emitted.parts)
     return Kernel(model, link, density_permille, emitted.code, parts, dict(emitted.packings), emitted.worst_gas)
 

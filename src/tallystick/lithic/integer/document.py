@@ -132,11 +132,11 @@ def _write_step(step: Step) -> dict[str, Any]:
         case Dense(weights, bias):
             return {"bias": _integers(bias), "op": "dense", "weights": [_integers(row) for row in weights]}
         case Relu(shift, cap):
-            return {"cap": None if cap is None else _integer(cap), "op": "relu", "shift": shift}
+            return {"cap": None if cap is None else write_integer(cap), "op": "relu", "shift": shift}
         case Shift(shift):
             return {"op": "shift", "shift": shift}
         case Table(shift, low, values):
-            return {"low": _integer(low), "op": "table", "shift": shift, "values": _integers(values)}
+            return {"low": write_integer(low), "op": "table", "shift": shift, "values": _integers(values)}
         case Squares():
             return {"op": "squares"}
         case OneHot(columns):
@@ -163,13 +163,13 @@ def _read_dense(found: dict[str, Any]) -> Dense:
 
 
 def _read_relu(found: dict[str, Any]) -> Relu:
-    cap = None if found["cap"] is None else _read_integer(found["cap"], "cap")
+    cap = None if found["cap"] is None else read_integer(found["cap"], "cap")
     return Relu(_read_shift(found), cap)
 
 
 def _read_table(found: dict[str, Any]) -> Table:
     values = _read_integers(found["values"], "values", KERNEL_WIDTH_MAX)
-    return Table(_read_shift(found), _read_integer(found["low"], "low"), values)
+    return Table(_read_shift(found), read_integer(found["low"], "low"), values)
 
 
 def _read_one_hot(found: dict[str, Any]) -> OneHot:
@@ -213,7 +213,7 @@ def _write_tree(tree: Node | Vector) -> dict[str, Any]:
     while waiting:
         node = waiting.pop()
         if isinstance(node, Node):
-            nodes.append([node.field, _integer(node.threshold)])
+            nodes.append([node.field, write_integer(node.threshold)])
             waiting += (node.right, node.left)
         else:
             nodes.append(None)
@@ -244,7 +244,7 @@ def _take_node(nodes: list[Any], leaves: list[Any], depth: int) -> Node | Vector
     if len(fork) != 2:
         raise InvalidInput("kernel.tree", "a fork is a field and a threshold", got=len(fork))
     field = documents.integer(fork[0], "field of a fork", 0, KERNEL_WIDTH_MAX)
-    threshold = _read_integer(fork[1], "threshold")
+    threshold = read_integer(fork[1], "threshold")
     left = _take_node(nodes, leaves, depth + 1)
     return Node(field, threshold, left, _take_node(nodes, leaves, depth + 1))
 
@@ -252,8 +252,8 @@ def _take_node(nodes: list[Any], leaves: list[Any], depth: int) -> Node | Vector
 # --- numbers and names
 
 
-def _integer(number: int) -> int | str:
-    """Return the one spelling of a number; raises InvalidInput "kernel.integer"."""
+def write_integer(number: int) -> int | str:
+    """Return the one spelling of a number in a document: JSON's, or text; raises InvalidInput "kernel.integer"."""
     if type(number) is not int or not -_MOST <= number <= _MOST:
         raise InvalidInput(
             "kernel.integer", "not an integer of a model", expected="|n| < 2**255", got=type(number).__name__
@@ -262,10 +262,11 @@ def _integer(number: int) -> int | str:
 
 
 def _integers(numbers: Sequence[int]) -> list[int | str]:
-    return [_integer(number) for number in numbers]
+    return [write_integer(number) for number in numbers]
 
 
-def _read_integer(value: object, what: str) -> int:
+def read_integer(value: object, what: str) -> int:
+    """Return the number that parsed canonical JSON spells so; raises InvalidInput "kernel.integer" and documents'."""
     if type(value) is int:
         return value  # canonical JSON bounds it
     written = documents.text(value, what, 78)
@@ -277,7 +278,7 @@ def _read_integer(value: object, what: str) -> int:
 
 def _read_integers(value: object, what: str, most: int) -> Vector:
     found = documents.listed(value, what, most)
-    return tuple(_read_integer(one, what) for one in found)
+    return tuple(read_integer(one, what) for one in found)
 
 
 def _name(value: object, what: str) -> str:

@@ -8,12 +8,16 @@ read back by `document`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Literal
 
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import (
     KERNEL_FIELDS_MAX,
+    KERNEL_INTEGER_BITS_MAX,
     KERNEL_NAME_CHARS_MAX,
     KERNEL_STEPS_MAX,
     KERNEL_TREE_DEPTH_MAX,
@@ -22,6 +26,8 @@ from tallystick.core.limits import (
     KERNEL_WIDTH_MAX,
 )
 from tallystick.lithic.integer.decimals import positive, ratio
+
+_NUMBER_END = 1 << KERNEL_INTEGER_BITS_MAX - 1
 
 Vector = tuple[int, ...]
 Decision = Literal["none", "argmax", "positive"]
@@ -145,11 +151,14 @@ class IntegerModel:
 
     def __post_init__(self) -> None:
         """Raise InvalidInput "kernel.model" or "kernel.decimal" unless each step fits the last and all bounds hold."""
+        if self.input.bits not in (8, 16):
+            raise _unfit("input", "8 or 16 bits a field", self.input.bits)
         if not 1 <= len(self.input.fields) <= KERNEL_FIELDS_MAX:
             raise _unfit("fields", f"1 to {KERNEL_FIELDS_MAX}", len(self.input.fields))
         if not 1 <= len(self.steps) <= KERNEL_STEPS_MAX:
             raise _unfit("steps", f"1 to {KERNEL_STEPS_MAX}", len(self.steps))
         for field in self.input.fields:
+            _check_numbers(f"field {field.name!r}", (field.low, field.high))
             if not 0 <= field.low <= field.high < 1 << self.input.bits:
                 raise _unfit(f"field {field.name!r}", f"0 ≤ low ≤ high < 2**{self.input.bits}", (field.low, field.high))
             ratio(field.origin, "origin")
@@ -161,15 +170,16 @@ class IntegerModel:
         width = len(self.input.fields)
         for at, step in enumerate(self.steps):
             width = width_after(step, width, at)
+            _check_numbers(f"step {at}", _numbers(step))
             if width > KERNEL_WIDTH_MAX:
                 raise _unfit(f"step {at}", f"≤ {KERNEL_WIDTH_MAX} numbers", width)
-        if self.decision == "positive" and width != 1:
-            raise _unfit("decision", "one score for `positive`", width)
-        wanted = {"none": 0, "argmax": width, "positive": 2}[self.decision]
+        wanted = {"none": 0, "argmax": width, "positive": 2}.get(self.decision)
+        if wanted is None or (self.decision == "positive" and width != 1):
+            raise _unfit("decision", "none, argmax, or positive for one score", (self.decision, width))
         if self.labels and len(self.labels) != wanted:
             raise _unfit("labels", wanted, len(self.labels))
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """How many numbers go into the first step, and come out of each."""
         widths = [len(self.input.fields)]
@@ -236,6 +246,40 @@ def _check_trees(base: Vector, trees: tuple[Node | Vector, ...], width: int, whe
             waiting += ((node.left, depth + 1), (node.right, depth + 1))
         elif len(node) != len(base):
             raise _unfit(where, f"leaves of {len(base)} numbers", len(node))
+
+
+def _numbers(step: Step) -> Iterator[int]:
+    """Yield every number of a step that goes into code, whatever it is there for."""
+    match step:
+        case Dense(weights, bias):
+            yield from chain(bias, *weights)
+        case Relu(shift, cap):
+            yield from (shift, 0 if cap is None else cap)
+        case Shift(shift):
+            yield shift
+        case Table(shift, low, values):
+            yield from (shift, low, *values)
+        case OneHot(columns):
+            yield from chain.from_iterable(column for column in columns if column is not None)
+        case MaxPool(groups):
+            yield from chain.from_iterable(groups)
+        case Trees(base, trees):
+            yield from base
+            waiting = list(trees)
+            while waiting:
+                node = waiting.pop()
+                if isinstance(node, Node):
+                    yield from (node.field, node.threshold)
+                    waiting += (node.left, node.right)
+                else:
+                    yield from node
+
+
+def _check_numbers(what: str, numbers: Iterable[int]) -> None:
+    """Raise unless all are Python's own integers, which never wrap, and fit a signed word, which the EVM's do not."""
+    for number in numbers:
+        if type(number) is not int or not -_NUMBER_END < number < _NUMBER_END:
+            raise _unfit(what, "int within ±2**255", f"{type(number).__name__} {number}"[:80])
 
 
 def _unfit(what: str, expected: object, got: object) -> InvalidInput:
