@@ -51,10 +51,10 @@ def test_every_number_up_to_a_word_has_one_spelling(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [2**255, -(2**255), 1.0, True, "1"])
-def test_a_number_that_is_no_integer_of_a_word_is_not_written(number: Any) -> None:
+def test_a_number_that_is_no_integer_of_a_word_is_in_no_model_to_be_written(number: Any) -> None:
     with pytest.raises(InvalidInput) as refused:
-        document.to_bytes(kernel_models.model(Dense(((1,),), (number,)), inputs=1))
-    assert refused.value.code == "kernel.integer"
+        kernel_models.model(Dense(((1,),), (number,)), inputs=1)
+    assert refused.value.code == "kernel.model"
 
 
 def _changed(change: Callable[[dict[str, Any]], Any], model: IntegerModel) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,10 +24,12 @@ from tallystick.lithic.evm.parts import (
 from tallystick.lithic.evm.sparse import emit_sparse_sums, pays
 from tallystick.lithic.evm.trees import emit_trees, lay_out, start_words
 from tallystick.lithic.integer.intervals import Intervals, intervals
-from tallystick.lithic.integer.model import Dense, IntegerModel, Relu, Trees
-from tallystick.lithic.lanes.packing import WORD_BITS, Packing, plan, single
+from tallystick.lithic.integer.model import Dense, IntegerModel, Node, Relu, Trees, Vector
+from tallystick.lithic.lanes.packing import WORD_BITS, InputSet, Packing, plan, single
+from tallystick.lithic.lanes.proof import check_packing, check_places
 from tallystick.lithic.lanes.source import Source
 
+_SHARE_PERMILLE = 975  # of a contract is filled: many items take a little more than the sum of what each takes alone
 Item = TypeVar("Item")
 
 Locate = Callable[[bytes], str]  # runtime code of a part → the address where it will be
@@ -44,47 +46,56 @@ class Emitted:
 
 
 @dataclass
-class _Shares:
-    """Which steps are split: for each, how many sets or trees a part holds, and whether the last share stays here."""
+class _Passes:
+    """What one pass over the model tells the next: which steps to split, whether their last shares stay, and plans."""
 
-    size: dict[int, int] = field(default_factory=dict)
+    code_bytes_max: int
+    split: set[int] = field(default_factory=set)
     keeps_last: bool = True
+    plans: dict[tuple[int, Source], tuple[Packing, bool]] = field(default_factory=dict)
 
 
 def emit_kernel(
-    model: IntegerModel, views: Mapping[str, Sequence[int]], locate: Locate, density_permille: int = 1_000
+    model: IntegerModel,
+    views: Mapping[str, Sequence[int]],
+    locate: Locate,
+    density_permille: int = 1_000,
+    code_bytes_max: int = CODE_BYTES_MAX,
 ) -> Emitted:
-    """Return the code of a model, splitting its heaviest steps until every contract is within EIP-170.
+    """Return the code of a model, splitting its heaviest steps until every contract is within `code_bytes_max`.
 
     views             what the kernel answers beside predict, by signature
     locate            tells where a part will be
     density_permille  how many in a thousand inputs are expected not to be zero: where it pays, zeros are passed over
     raises   InvalidInput "kernel.size" when it cannot be split that far, "kernel.overflow"
     """
-    shares = _Shares()
-    emission = _Emission(model, views, locate, density_permille, shares)
-    found = emission.run()
-    heavy = sorted(emission.heavy, key=lambda at: -emission.heavy[at][0])
-    for at in heavy:
-        if len(found.code) <= CODE_BYTES_MAX:
+    passes = _Passes(code_bytes_max)
+
+    def run() -> _Emission:
+        emission = _Emission(model, views, locate, density_permille, passes)
+        emission.run()
+        return emission
+
+    last = run()
+    for at in sorted(last.heavy, key=last.heavy.__getitem__, reverse=True):
+        if last.size <= code_bytes_max:
             break
-        size, items = emission.heavy[at]
-        shares.size[at] = max(1, int((CODE_BYTES_MAX - 600) / (size / items) * 0.97))
-        for shares.keeps_last in (True, False):
-            found = _Emission(model, views, locate, density_permille, shares).run()
-            if len(found.code) <= CODE_BYTES_MAX:
+        passes.split.add(at)
+        for passes.keeps_last in (True, False):
+            last = run()
+            if last.size <= code_bytes_max:
                 break
-    for code in (found.code, *(part.code for part in found.parts)):
-        if len(code) > CODE_BYTES_MAX:
-            raise InvalidInput(
-                "kernel.size", "the model does not fit its contracts", expected=CODE_BYTES_MAX, got=len(code),
-                hint="make it smaller: fewer inputs, units or trees, or fewer bits",
-            )  # fmt: skip
-    return found
+    largest = max((last.size, *(len(part.code) for part in last.parts)))
+    if largest > code_bytes_max:
+        raise InvalidInput(
+            "kernel.size", "the model does not fit its contracts", expected=code_bytes_max, got=largest,
+            hint="make it smaller: fewer inputs, units or trees, or fewer bits",
+        )  # fmt: skip
+    return last.emitted()
 
 
 class _Emission:
-    """One pass over the model. `heavy` notes the bytes and the items, sets or trees, of steps that can be split."""
+    """One pass over the model. `heavy` notes how many bytes each step takes that can be split."""
 
     def __init__(
         self,
@@ -92,18 +103,28 @@ class _Emission:
         views: Mapping[str, Sequence[int]],
         locate: Locate,
         density_permille: int,
-        shares: _Shares,
+        passes: _Passes,
     ) -> None:
-        self._model, self._views, self._locate, self._shares = model, views, locate, shares
+        self._model, self._views, self._locate, self._passes = model, views, locate, passes
         self._density_permille = density_permille
         self._asm = Assembler()
         self._refusals = Refusals(*map(self._asm.new_label, ("malformed", "range", "part")))
         self._free = 0
-        self._parts: list[Part] = []
         self._packings: dict[int, Packing] = {}
-        self.heavy: dict[int, tuple[int, int]] = {}
+        self.parts: list[Part] = []
+        self.heavy: dict[int, int] = {}
 
-    def run(self) -> Emitted:
+    @property
+    def size(self) -> int:
+        """How many bytes the kernel's own code has."""
+        return self._asm.size
+
+    def emitted(self) -> Emitted:
+        """Return what the pass made."""
+        return Emitted(self._asm.assemble(), tuple(self.parts), self._packings, self._asm.worst_gas())
+
+    def run(self) -> None:
+        """Emit the whole kernel."""
         asm, model = self._asm, self._model
         others = asm.new_label("others")
         answer = self._take(64 + 32 * model.outputs)
@@ -114,12 +135,11 @@ class _Emission:
             before = asm.size
             numbers, items = self._step(at, step, numbers, ranges[at + 1])
             if items > 1:
-                self.heavy[at] = (asm.size - before, items)
+                self.heavy[at] = asm.size - before
         self._decide(numbers, answer)
         emit_return(asm, answer, model.outputs)
         asm.place(others)
         emit_views(asm, self._views, self._refusals)
-        return Emitted(asm.assemble(), tuple(self._parts), self._packings, asm.worst_gas())
 
     def _step(
         self, at: int, step: object, numbers: Source | LaneWords, ranges: Intervals
@@ -138,12 +158,16 @@ class _Emission:
                 return emit_elementwise(self._asm, step, x, ranges, target), 0  # type: ignore[arg-type]
 
     def _dense(self, at: int, step: Dense, source: Source, ranges: Intervals) -> tuple[LaneWords, int]:
-        packing, is_sparse = self._pack(step, source)
+        packing, is_sparse = self._pack(at, step, source)
         self._packings[at] = packing
         words = packing.groups(len(step.weights))
         lanes = LaneWords(self._take(32 * words), packing.lane_bits, packing.lanes, packing.base, ranges)
-        shares, kept = self._split(at, packing.sets)
-        parts = [dense_part(step, packing, source, share, words, is_sparse) for share in shares]
+
+        def part(share: Sequence[InputSet]) -> Part:
+            return dense_part(step, packing, source, share, words, is_sparse)
+
+        shares, kept = self._split(at, packing.sets, part)
+        parts = [part(share) for share in shares]
         answers = self._call(source, parts, words)
         starts = [packing.start_word(step, word) for word in range(words)]
         if is_sparse:
@@ -153,7 +177,16 @@ class _Emission:
         emit_additions(self._asm, lanes.address, words, answers)
         return lanes, len(packing.sets)
 
-    def _pack(self, step: Dense, source: Source) -> tuple[Packing, bool]:
+    def _pack(self, at: int, step: Dense, source: Source) -> tuple[Packing, bool]:
+        """Return the cheapest packing, proved to be right, and whether zeros are passed over."""
+        plans = self._passes.plans
+        if (at, source) not in plans:
+            packing, _ = plans[at, source] = self._planned(step, source)
+            check_packing(step, packing, source.ranges)
+            check_places(packing, source)
+        return plans[at, source]
+
+    def _planned(self, step: Dense, source: Source) -> tuple[Packing, bool]:
         """Return the cheapest packing, and whether zeros are passed over: only those of the kernel's own input."""
         best = plan(step, source)
         if source.kind == "calldata":
@@ -165,25 +198,31 @@ class _Emission:
     def _trees(self, at: int, step: Trees, source: Source, ranges: Intervals) -> tuple[LaneWords, int]:
         lanes = lay_out(ranges, 0)
         lanes = lay_out(ranges, self._take(32 * lanes.words))
-        shares, kept = self._split(at, step.trees)
-        answers = self._call(source, [trees_part(share, source, lanes) for share in shares], lanes.words)
+
+        def part(share: Sequence[Node | Vector]) -> Part:
+            return trees_part(share, source, lanes)
+
+        shares, kept = self._split(at, step.trees, part)
+        answers = self._call(source, [part(share) for share in shares], lanes.words)
         features = self._words(source) if kept else source
         emit_trees(self._asm, kept, features, lanes, start_words(step, lanes))
         emit_additions(self._asm, lanes.address, lanes.words, answers)
         return lanes, len(step.trees)
 
-    def _split(self, at: int, items: Sequence[Item]) -> tuple[list[Sequence[Item]], Sequence[Item]]:
-        """Return the shares that go to parts, and what stays."""
-        size = self._shares.size.get(at)
-        if size is None:
+    def _split(
+        self, at: int, items: Sequence[Item], part: Callable[[Sequence[Item]], Part]
+    ) -> tuple[list[Sequence[Item]], Sequence[Item]]:
+        """Return the shares of a step that go to parts, and what stays."""
+        if at not in self._passes.split:
             return [], items
-        shares = [items[first : first + size] for first in range(0, len(items), size)]
-        return (shares[:-1], shares[-1]) if self._shares.keeps_last else (shares, items[:0])
+        room = self._passes.code_bytes_max * _SHARE_PERMILLE // 1_000
+        shares = list(_shares(items, lambda share: len(part(share).code), room))
+        return (shares[:-1], shares[-1]) if self._passes.keeps_last else (shares, items[:0])
 
     def _call(self, source: Source, parts: list[Part], words: int) -> list[int]:
         if not parts:
             return []
-        self._parts += parts
+        self.parts += parts
         start, end = source.span
         memory = self._take(32 * words * len(parts) + (end - start if source.kind == "calldata" else 0))
         located = [(self._locate(part.code), part) for part in parts]
@@ -223,6 +262,19 @@ class _Emission:
         start = self._free
         self._free += -(-size // 32) * 32
         return start
+
+
+def _shares(items: Sequence[Item], size: Callable[[Sequence[Item]], int], room: int) -> Iterator[Sequence[Item]]:
+    """Yield runs of items of about `room` bytes at most, unless one alone takes more; `size` tells those of a run."""
+    none = size(items[:0])
+    sizes = [size(items[at : at + 1]) - none for at in range(len(items))]
+    first, total = 0, none
+    for at, each in enumerate(sizes):
+        if at > first and total + each > room:
+            yield items[first:at]
+            first, total = at, none
+        total += each
+    yield items[first:]
 
 
 def _emit_argmax(asm: Assembler, addresses: Sequence[int]) -> None:

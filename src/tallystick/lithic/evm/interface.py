@@ -64,7 +64,7 @@ def emit_entry(asm: Assembler, declared: Input, others: Label, refusals: Refusal
         asm.op("XOR")
     asm.op("OR")
     asm.push(PAYLOAD + declared.size_bytes)
-    asm.op("CALLDATASIZE", "LT", "OR")
+    asm.op("CALLDATASIZE", "LT", "OR", "CALLVALUE", "OR")  # ether that came along would stay here for ever
     asm.jump_if(refusals.malformed)
     _emit_ranges(asm, declared, refusals)
 
@@ -122,7 +122,9 @@ def emit_return(asm: Assembler, target: int, count: int) -> None:
 
 
 def emit_views(asm: Assembler, views: Mapping[str, Sequence[int]], refusals: Refusals) -> None:
-    """Answer each view with its words; refuse any other call."""
+    """Answer each view with its words; refuse any other call, and ether."""
+    asm.op("CALLVALUE")
+    asm.jump_if(refusals.malformed)
     for signature, answer in views.items():
         after = asm.new_label("view")
         asm.push(0)

@@ -11,7 +11,7 @@ from typing import Final
 
 from tallystick.lithic.evm.assembler import Assembler
 from tallystick.lithic.integer.model import Dense
-from tallystick.lithic.lanes.packing import WORD_BITS, InputSet, Packing, cost
+from tallystick.lithic.lanes.packing import WORD_BITS, WORD_GAS, InputSet, Packing, cost
 
 _WORDS_MAX: Final = 12  # accumulators that SWAP16 still reaches, under a product, a field and a word
 _FIELD_GAS: Final = 31
@@ -28,7 +28,7 @@ def pays(step: Dense, single: Packing, best: Packing, density_permille: int) -> 
     if words > _WORDS_MAX:
         return False
     expected = len(single.sets) * (_FIELD_GAS * 1_000 + density_permille * _PRODUCT_GAS * words)
-    return expected < 1_000 * cost(step, best)
+    return expected + 1_000 * WORD_GAS * words < 1_000 * cost(step, best)
 
 
 def emit_sparse_sums(

@@ -16,6 +16,8 @@ from tallystick.lithic.integer.model import Node, Trees, Vector
 from tallystick.lithic.lanes.packing import WORD_BITS, bits_of
 from tallystick.lithic.lanes.source import Source
 
+_ON_STACK = 17  # words of sums that SWAP16 reaches; those beyond are kept in memory
+
 
 def lay_out(ranges: Intervals, address: int) -> LaneWords:
     """Return lanes for sums that can be within `ranges`: as wide as the widest needs."""
@@ -40,14 +42,16 @@ def emit_trees(
 
     features  whole memory words
     """
-    for start in reversed(starts):
+    for word, start in enumerate(starts[_ON_STACK:], _ON_STACK):
         asm.push(start)
+        asm.store(lanes.address + 32 * word)
+    asm.push(*reversed(starts[:_ON_STACK]))
     for tree in trees:
         after = asm.new_label("tree")
         least = [_least(tree, k) for k in range(len(lanes.ranges))]
         _emit(asm, pruned(tree, features.ranges), features, lanes, least, after)
         asm.place(after)
-    for word in range(lanes.words):
+    for word in range(min(lanes.words, _ON_STACK)):
         asm.store(lanes.address + 32 * word)
 
 
@@ -91,13 +95,20 @@ def _emit(
 def _emit_leaf(asm: Assembler, above: list[int], lanes: LaneWords) -> None:
     for word in range(lanes.words):
         value = _word(lanes, above, word)
-        if value:
-            if word:
-                asm.op(f"SWAP{word}")
+        if not value:
+            continue
+        if word >= _ON_STACK:
             asm.push(value)
+            asm.load(lanes.address + 32 * word)
             asm.op("ADD")
-            if word:
-                asm.op(f"SWAP{word}")
+            asm.store(lanes.address + 32 * word)
+            continue
+        if word:
+            asm.op(f"SWAP{word}")
+        asm.push(value)
+        asm.op("ADD")
+        if word:
+            asm.op(f"SWAP{word}")
 
 
 def _word(lanes: LaneWords, values: Sequence[int], word: int) -> int:

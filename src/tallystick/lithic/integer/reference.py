@@ -6,6 +6,7 @@ Slow and plain on purpose. The EVM kernel is held to this, number by number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.integer.model import (
@@ -41,8 +42,7 @@ def predict(model: IntegerModel, x: Sequence[int]) -> Vector:
 
 def evaluate(model: IntegerModel, x: Sequence[int]) -> list[Vector]:
     """Return the vector that goes into the first step, and what comes out of each; raises as `predict`."""
-    check_input(model.input, x)
-    vectors = [tuple(x)]
+    vectors = [check_input(model.input, x)]
     for step in model.steps:
         vectors.append(apply(step, vectors[-1]))
     return vectors
@@ -72,21 +72,31 @@ def apply(step: Step, x: Vector) -> Vector:
             return tuple(b + sum(leaf[k] for leaf in leaves) for k, b in enumerate(base))
 
 
-def check_input(declared: Input, x: Sequence[int]) -> None:
-    """Return if every number is in its declared range; raises InvalidInput "kernel.input"."""
+def check_input(declared: Input, x: Sequence[int]) -> Vector:
+    """Return the input as Python's own integers, which never wrap, if each is one and in its declared range.
+
+    raises  InvalidInput "kernel.input"
+    """
     if len(x) != len(declared.fields):
         raise InvalidInput("kernel.input", "wrong number of fields", expected=len(declared.fields), got=len(x))
+    found = []
     for field, value in zip(declared.fields, x, strict=True):
-        if not field.low <= value <= field.high:
+        try:
+            found.append(index(value))
+        except TypeError as error:
+            raise InvalidInput(
+                "kernel.input", f"{field.name} is no integer", expected="int", got=type(value).__name__
+            ) from error
+        if not field.low <= found[-1] <= field.high:
             raise InvalidInput(
                 "kernel.input", f"{field.name} leaves its range", expected=f"{field.low} to {field.high}", got=value
             )
+    return tuple(found)
 
 
 def pack(declared: Input, x: Sequence[int]) -> bytes:
     """Return the packed input that a kernel takes; raises InvalidInput "kernel.input"."""
-    check_input(declared, x)
-    return b"".join(int(value).to_bytes(declared.bits // 8, "big") for value in x)
+    return b"".join(value.to_bytes(declared.bits // 8, "big") for value in check_input(declared, x))
 
 
 def _capped(value: int, cap: int | None) -> int:

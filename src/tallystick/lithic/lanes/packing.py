@@ -18,6 +18,7 @@ from tallystick.lithic.integer.model import Dense
 from tallystick.lithic.lanes.source import Place, Source
 
 WORD_BITS = 256
+WORD_GAS = 40  # about what a word of outputs costs beside its products: start, store, activation
 _INPUTS_MAX = 16  # of one multiplication: more would make lanes of garbage as wide as those of use
 
 
@@ -131,7 +132,7 @@ def single(step: Dense, source: Source) -> Packing:
 def cost(step: Dense, packing: Packing) -> int:
     """Return about how much gas the step takes: what choosing a plan needs, not what anybody is charged."""
     groups = packing.groups(len(step.weights))
-    return len(packing.sets) * ((12 if groups == 1 else 17) + 15 * groups) + 40 * groups
+    return len(packing.sets) * ((12 if groups == 1 else 17) + 15 * groups) + WORD_GAS * groups
 
 
 def _with_blocks(step: Dense, source: Source, least: int, blocks: int, spacing: int) -> Iterator[Packing]:
