@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.chain.bindings import log_anchor, model_registry
+from tallystick.chain.bindings import kernel_directory, log_anchor, model_registry
 from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.chain.bindings.model_registry import KeyRevoked, KeyRotated, ModelRegistry, Roots
 from tallystick.chain.calls import Call, Log
@@ -18,7 +18,7 @@ from tallystick.core.errors import InvalidInput
 
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
-MODULES = {"ModelRegistry": model_registry, "LogAnchor": log_anchor}
+MODULES = {"KernelDirectory": kernel_directory, "LogAnchor": log_anchor, "ModelRegistry": model_registry}
 
 
 class Canned:

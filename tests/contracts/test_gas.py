@@ -21,6 +21,7 @@ from tallystick.contracts import artifact, names
 from tallystick.core import merkle
 from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
+from tests.contracts.kernel_gas import kernel_costs
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
 ZERO = "0x" + "00" * 20
@@ -63,7 +64,8 @@ def costs(ledger, execution, synthetic_proof):
         made[f"{name}: deployment"] = created.gas_used
         made[f"{name}: bytes at run time"] = len(artifact(name).runtime_bytecode)
         made[f"{name}: bytes of initcode"] = len(artifact(name).bytecode)
-    return made | registry_costs(ledger) | anchor_costs(ledger, execution, synthetic_proof)
+    made |= registry_costs(ledger) | anchor_costs(ledger, execution, synthetic_proof)
+    return made | kernel_costs(ledger, execution)
 
 
 def registry_costs(ledger):
