@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+ANVIL = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
 
 .PHONY: demo test test-long lint bench artifacts docs lock clean help
 
@@ -42,15 +43,15 @@ lint: $(VENV)/.dev-ready
 	$(BIN)/python tools/build_docs.py --check
 
 test: lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
+	$(ANVIL)
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: lint
-	$(BIN)/python tools/install_anvil.py
+	$(ANVIL)
 	TALLYSTICK_LONG=1 $(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.dev-ready
-	$(BIN)/python tools/install_anvil.py
+	$(ANVIL)
 	$(BIN)/python -m benches
 
 artifacts: $(VENV)/.dev-ready
