@@ -53,9 +53,7 @@ def test_the_error_of_a_random_model_is_within_its_bound(seed: int, features: in
     ranges = random_ranges(rng, features)
     model = random_model(rng, ranges)
     rows = random_rows(rng, ranges, 20)
-    bits = Precision(
-        rng.choice((None, 8, 16)), rng.randint(2, 12), rng.randint(1, 12), rng.randint(2, 20), rng.randint(2, 8)
-    )
+    bits = Precision(rng.choice((None, 8, 16)), *(rng.randint(2, most) for most in (12, 16, 12, 20, 8)))
     check(convert(model, ranges, rows[2:9] if has_sample else None, bits), model, rows)
 
 
@@ -96,7 +94,7 @@ def test_more_bits_make_a_smaller_bound() -> None:
     given_model = trained("breast_cancer", "relu")
     ranges = observed_ranges(given_model.model.features, given_model.sample)
     bounds = [
-        float(convert(given_model.model, ranges, None, Precision(16, bits, bits)).bound.on_grid[0])
+        float(convert(given_model.model, ranges, None, Precision(16, bits, bits, bits)).bound.on_grid[0])
         for bits in (4, 8, 12, 16)
     ]
     assert bounds == sorted(bounds, reverse=True)

@@ -35,7 +35,8 @@ class Precision:
     """How many bits things have.
 
     input       of a field; without a choice 16 where trees compare features, which costs nothing, and 8 elsewhere
-    weight      of a weight, sign included
+    weight      of a weight of a hidden step, sign included
+    score       of a weight of the step whose sums are the scores: nothing after it needs them narrow
     activation  of what comes out of a hidden layer
     leaf        of a tree's greatest leaf, sign included
     table       of the index into a table of a sigmoid or tanh
@@ -43,6 +44,7 @@ class Precision:
 
     input: Bits | None = None
     weight: int = 8
+    score: int = 12
     activation: int = 8
     leaf: int = 16
     table: int = 8
@@ -50,8 +52,8 @@ class Precision:
     def __post_init__(self) -> None:
         """Raise InvalidInput "kernel.bits" for numbers of bits that make no sense."""
         for name, value, least, most in (
-            ("weight", self.weight, 2, 32), ("activation", self.activation, 1, 16), ("leaf", self.leaf, 2, 48),
-            ("table", self.table, 2, 12),
+            ("weight", self.weight, 2, 32), ("score", self.score, 2, 32), ("activation", self.activation, 1, 16),
+            ("leaf", self.leaf, 2, 48), ("table", self.table, 2, 12),
         ):  # fmt: skip
             if not least <= value <= most:
                 raise InvalidInput("kernel.bits", f"{name} bits", expected=f"{least} to {most}", got=value)
@@ -74,6 +76,7 @@ def quantise(
     *,
     input_bits: Bits | None = None,
     weight_bits: int = 8,
+    score_bits: int = 12,
     activation_bits: int = 8,
     leaf_bits: int = 16,
     table_bits: int = 8,
@@ -85,9 +88,8 @@ def quantise(
     raises   InvalidInput "kernel.range", "kernel.rows", "kernel.bits", "kernel.float", "kernel.model",
              "kernel.unsupported" when steps are in an order that has no integer form
     """
-    return convert(
-        model, ranges, sample, Precision(input_bits, weight_bits, activation_bits, leaf_bits, table_bits)
-    ).integer
+    bits = Precision(input_bits, weight_bits, score_bits, activation_bits, leaf_bits, table_bits)
+    return convert(model, ranges, sample, bits).integer
 
 
 def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Precision | None = None) -> Conversion:
@@ -108,7 +110,7 @@ def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Pr
         outcome = outcome_for(model, len(draft.forms))
         draft.forms = outcome.forms(draft.forms)
     if not draft.steps or not draft.is_ready(alike=True):
-        push_dense(draft, bits.weight, alike=True)
+        push_dense(draft, bits.score, alike=True)
     scale = text(draft.forms[0].single[1], "scale")
     integer = IntegerModel(model.name, into, tuple(draft.steps), outcome.decision, outcome.labels, scale)
     return Conversion(integer, bound_of(draft.forms))

@@ -79,6 +79,19 @@ def text(value: Fraction, what: str = "number") -> str:
     return found
 
 
+def measured(value: float, places: int = 6) -> str:
+    """Return a measured number as a plain decimal of so many places; for figures that decide no bit of a model.
+
+    raises  InvalidInput "kernel.decimal" unless it is a finite number of a bearable length
+    """
+    found = f"{value:.{places}f}" if isfinite(value) else str(value)
+    if "." in found:
+        found = found.rstrip("0").rstrip(".")
+    found = "0" if found == "-0" else found
+    ratio(found, "a measure")
+    return found
+
+
 def rounded_up(value: Fraction, digits: int = DIGITS) -> Fraction:
     """Return the least number of at most so many significant decimal digits that is not below `value`, if positive."""
     unit = _last_digit(value, digits)

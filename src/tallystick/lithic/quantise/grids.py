@@ -106,19 +106,22 @@ def encode(declared_input: Input, rows: Any, *, clip: bool = False) -> Integers:
     """
     import numpy as np
 
-    table = np.asarray(rows, dtype=np.float64)
-    check_rows([field.name for field in declared_input.fields], table)
-    out = np.empty(table.shape, dtype=np.int64)
-    for k, field in enumerate(declared_input.fields):
-        found = _encoded(table[:, k], ratio(field.origin), ratio(field.step))
-        clipped = np.clip(found, field.low, field.high)
-        if not clip and (found != clipped).any():
-            row = int((found != clipped).argmax())
-            raise InvalidInput(
-                "kernel.input", f"{field.name} of row {row} leaves its range", expected=span(field), got=table[row, k]
-            )
-        out[:, k] = clipped
-    return out
+    found = _nearest(declared_input, rows)
+    clipped = _clipped(declared_input, found)
+    if not clip and (found != clipped).any():
+        row, column = np.argwhere(found != clipped)[0]
+        field = declared_input.fields[column]
+        raise InvalidInput(
+            "kernel.input", f"{field.name} of row {row} leaves its range", expected=span(field),
+            got=np.asarray(rows)[row, column],
+        )  # fmt: skip
+    return clipped
+
+
+def is_inside(declared_input: Input, rows: Any) -> Any:
+    """Return for each row whether `encode` takes it without clipping."""
+    found = _nearest(declared_input, rows)
+    return (found == _clipped(declared_input, found)).all(axis=1)
 
 
 def decode(declared_input: Input, integers: Any) -> Floats:
@@ -198,6 +201,26 @@ def _outward(value: Fraction, *, up: bool) -> Fraction:
     if value < 0:
         return -_outward(-value, up=not up)
     return rounded_up(value, 3) if up else rounded_down(value, 3)
+
+
+def _nearest(declared_input: Input, rows: Any) -> Integers:
+    """Return the nearest integers, in their ranges or not."""
+    import numpy as np
+
+    table = np.asarray(rows, dtype=np.float64)
+    check_rows([field.name for field in declared_input.fields], table)
+    columns = [
+        _encoded(table[:, k], ratio(field.origin), ratio(field.step)) for k, field in enumerate(declared_input.fields)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _clipped(declared_input: Input, integers: Integers) -> Integers:
+    import numpy as np
+
+    low = np.array([field.low for field in declared_input.fields])
+    high = np.array([field.high for field in declared_input.fields])
+    return np.clip(integers, low, high)
 
 
 def _encoded(column: Floats, origin: Fraction, step: Fraction) -> Integers:
