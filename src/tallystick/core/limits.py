@@ -236,6 +236,9 @@ KERNEL_PARTS_MAX: Final = 256  # contracts beside a kernel: 6 MB of code, and mo
 KERNEL_QUALITY_FIGURES_MAX: Final = 64  # measured figures of one artifact
 KERNEL_CORNERS_MAX: Final = 128  # inputs at the ends of their ranges that a check runs: half a minute at most
 KERNEL_DRAWS_MAX: Final = 32  # and drawn ones
+KERNEL_ROWS_MAX: Final = 1_000_000  # of one table to calibrate or test on: 250 MB for 30 features
+KERNEL_TABLE_BYTES_MAX: Final = 256 * 2**20  # of its file
+KERNEL_RANGES_BYTES_MAX: Final = 2**20  # of a file of ranges: a line for each feature
 KERNEL_DECIMAL_CHARS_MAX: Final = 77  # of a scale, an origin or a step: numerator and denominator fit 256 bits each
 KERNEL_INTEGER_BITS_MAX: Final = 256  # of a weight or any other number of a model, sign included: a word of the EVM
 

@@ -7,5 +7,22 @@
     lanes       many multiply-accumulates in one, and the proof that no lane overflows
     evm         the same as EVM code, in one contract or with parts beside it
 
+    kernel      all of it together: a model, its code, its proof; predict, gas, deploy
+    artifact    a kernel's file, and `checking`, which recomputes everything in it
+    contract    a kernel seen from outside, on a chain
+    build       from a file of a trained model to a kernel's file
+
+    kernel = compile_model(onnx_bytes, ranges={"age": (18, 90, 1), "income": (0, 200_000)})
+    kernel.predict_raw([42, 31_000]), kernel.worst_gas, kernel.proof()
+
 Everything down to the code is pure: no files, no network, no clock. Start with `integer/model.py`.
 """
+
+from __future__ import annotations
+
+from tallystick.lithic.artifact import Artifact
+from tallystick.lithic.build import compile_model
+from tallystick.lithic.checking import check_artifact
+from tallystick.lithic.kernel import Kernel
+
+__all__ = ["Artifact", "Kernel", "check_artifact", "compile_model"]

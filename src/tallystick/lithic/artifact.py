@@ -111,6 +111,14 @@ class Artifact:
         """The kernel that this compiler makes of the file's model; raises as `compile_integer`."""
         return compile_integer(self.model, registry=self.registry, density_permille=self.density_permille)
 
+    def check_digest(self) -> None:
+        """Return if the digest is the model's; raises VerificationFailed "kernel.artifact"."""
+        found = document.digest(self.model)
+        if found != self.digest:
+            raise VerificationFailed(
+                "kernel.artifact", "the file's digest is not its model's", expected=found.hex(), got=self.digest.hex()
+            )
+
     def require(self) -> Kernel:
         """Return the kernel if the file's code is what its model compiles to.
 

@@ -98,14 +98,25 @@ class Kernel:
     # --- answers
 
     def encode(self, row: Sequence[float]) -> Vector:
-        """Return the integers that stand for a row of the model's own features.
+        """Return the integers that stand for a row of the model's own features; raises as `encode_rows`."""
+        return self.encode_rows([row])[0]
 
+    def encode_rows(self, rows: Sequence[Sequence[float]], *, clip: bool = False) -> list[Vector]:
+        """Return the integers that stand for rows of the model's own features.
+
+        clip    take what is outside a declared range as the range's end
         raises  InvalidInput "kernel.rows" for another number of them or one that is not finite, "kernel.input" for one
                 outside its declared range
         """
         from tallystick.lithic.quantise.grids import encode
 
-        return tuple(int(value) for value in encode(self.model.input, [list(row)])[0])
+        wanted = len(self.model.input.fields)
+        for row in rows:
+            if len(row) != wanted:
+                raise InvalidInput("kernel.rows", "a row has another number of features", expected=wanted, got=len(row))
+        if not rows:
+            return []
+        return [tuple(row) for row in encode(self.model.input, [list(row) for row in rows], clip=clip).tolist()]
 
     def predict(self, x: Sequence[int]) -> Vector:
         """Return the answer of the reference for an input of integers; raises InvalidInput "kernel.input"."""

@@ -169,7 +169,8 @@ class Tally:
     @cached_property
     def index(self) -> Index:
         """The facts of this chain's events, for lists and searches; `sync` it before asking."""
-        projections = [getattr(self, name).projection() for name in sorted(_desks())]
+        desks = [getattr(self, name) for name in sorted(_desks())]
+        projections = [desk.projection() for desk in desks if hasattr(desk, "projection")]
         first_block = min(self.first_block(name) for name in names())
         return Index(self.workspace.index_path, self.node, projections, first_block=first_block)
 
