@@ -1,8 +1,9 @@
 """Write one readable Python module per contract, from its artifact's ABI and its interface; with --check, only compare.
 
 The ABI says what is true of the bytecode, the interface (.vyi) names structs, bounds and meanings; where the two
-disagree the tool stops. Reads take the block (`at=`), writes return a `Call` that only the outbox can send, events and
-structs are frozen dataclasses. What the modules share at run time is tallystick/chain/abi.py.
+disagree the tool stops. Reads take the block (`at=`), writes return a `Call` that only the outbox can send, with the
+wei that go along where the function takes any, events and structs are frozen dataclasses. What the modules share at run
+time is tallystick/chain/abi.py.
 """
 
 from __future__ import annotations
@@ -158,9 +159,10 @@ def _method(contract: str, operation: Operation) -> str:
         body, returned = _read_body(operation, call)
         return f'    def {name}(self{taken}, *, at: BlockId = "latest") -> {returned}:\n{doc}\n{body}'
     arguments = ", ".join(f'"{item.name}": {item.name}' for item in operation.inputs)
+    taken, value = (f"{taken}, *, value: int", "value=value, ") if operation.is_payable else (taken, "")
     return (
         f"    def {name}(self{taken}) -> Call:\n{doc}\n        calldata = encode_call({call})\n"
-        f'        return Call(self.address, calldata, contract="{contract}", function="{operation.name}", '
+        f'        return Call(self.address, calldata, {value}contract="{contract}", function="{operation.name}", '
         f"arguments={{{arguments}}})\n"
     )
 

@@ -76,6 +76,7 @@ class Operation:
 
     name: str
     is_view: bool
+    is_payable: bool
     selector: str
     inputs: tuple[Member, ...]
     outputs: tuple[Member, ...]
@@ -162,6 +163,7 @@ def _operation(node: vy.FunctionDef, entry: Mapping[str, Any], structs: Mapping[
     return Operation(
         name=node.name,
         is_view=entry["stateMutability"] in ("view", "pure"),
+        is_payable=entry["stateMutability"] == "payable",
         selector=keccak(signature.encode())[:4].hex(),
         inputs=tuple(inputs),
         outputs=tuple(_member("", _abi_of(kind, structs), kind, structs) for kind in kinds),

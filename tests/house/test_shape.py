@@ -13,6 +13,10 @@ FUNCTION_LINES_MAX = 60
 
 # path, lines allowed, reason. A row that is no longer needed fails, so the table only shrinks.
 LONG_FILES: dict[str, tuple[int, str]] = {
+    "src/tallystick/contracts/interfaces/ICommittee.vyi": (
+        540,
+        "one interface holds every function, event and reason of a contract, documented",
+    ),
     "src/tallystick/contracts/interfaces/IModelRegistry.vyi": (
         520,
         "one documented interface teaches the whole contract",
