@@ -86,6 +86,15 @@ def test_a_model_of_eight_bits_is_as_good_as_the_float_model_on_data_it_has_not_
         assert total == sum(map(sum, found.of_float.confusion)) == found.rows
 
 
+def test_pixels_that_are_nearly_always_dark_do_not_take_the_bits_of_the_others() -> None:
+    known = trained("digits", "wide")
+    declared = [(0, 16, 1)] * 64
+    check_quality(quality(known.model, quantise(known.model, declared, known.sample), known.rows, known.labels))
+    unseen = quality(known.model, quantise(known.model, declared), known.rows, known.labels)
+    with pytest.raises(InvalidInput):
+        check_quality(unseen)
+
+
 def test_a_model_of_two_bits_is_refused_and_the_refusal_says_what_to_do() -> None:
     found = compared("digits", "wide", weight_bits=2, score_bits=2, activation_bits=2)
     with pytest.raises(InvalidInput) as refused:

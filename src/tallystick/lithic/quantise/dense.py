@@ -2,6 +2,9 @@
 
 A row's scale makes the input that can add most to it use all the bits of a weight, if it is as wide as the widest;
 inputs of fewer values, such as indicators, get greater weights in the same measure, which makes no sum any wider.
+
+Where a sample shows that what could add most hardly ever does, such as a pixel that is nearly always dark, the scale is
+finer: by what inputs add on average, not at most. That makes sums wider, by `_FINER_BITS` bits at most.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from tallystick.lithic.integer.model import Dense
 from tallystick.lithic.quantise.draft import Draft
 from tallystick.lithic.quantise.exact import nearest, rounded_up
 from tallystick.lithic.quantise.forms import Form, everywhere
+
+_USUAL_BITS = 2  # by which the most is above the average where nothing is unusual
+_FINER_BITS = 6
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,7 @@ def rounded(draft: Draft, bits: int, *, alike: bool) -> Rounded:
     alike   one scale for all rows, as tables, maxima and scores need; else each row has its own
     """
     spans = draft.spans()
-    limit = (1 << (bits - 1)) - 1
-    scales = _alike(draft.forms, spans, limit) if alike else [_own(form, spans, limit) for form in draft.forms]
+    scales = _scales(draft, (1 << (bits - 1)) - 1, alike=alike)
     rows, biases, forms = [], [], []
     for place, (form, scale) in enumerate(zip(draft.forms, scales, strict=True)):
         weights = {at: nearest(factor / scale) for at, factor in form.terms.items() if spans[at]}
@@ -59,22 +64,29 @@ def _lost(draft: Draft, form: Form, scale: Fraction, weights: dict[int, int], bi
     return max(abs(low), abs(high))
 
 
-def _own(form: Form, spans: Sequence[int], limit: int) -> Fraction:
-    """Return a row's scale. A bias that outweighs every input counts as one, or it would make all sums wide."""
-    added, widest = _reach(form, spans)
-    return rounded_up(max(added, abs(form.offset)) / (widest * limit)) or Fraction(1)
+def _scales(draft: Draft, limit: int, *, alike: bool) -> list[Fraction]:
+    """Return the scale of each row."""
+    groups = [draft.forms] if alike else [(form,) for form in draft.forms]
+    spans, means = [Fraction(span) for span in draft.spans()], draft.means()
+    found = []
+    for forms in groups:
+        scale = _scale(forms, spans, limit)
+        if means is not None:
+            usual = _scale(forms, means, limit) * (1 << _USUAL_BITS)
+            scale = min(scale, max(usual, scale / (1 << _FINER_BITS)))
+        if not alike:
+            # a bias that outweighs every input counts as one, or it would make all sums wide
+            scale = max(scale, abs(forms[0].offset) / (_widest(forms, spans) * limit))
+        found += [rounded_up(scale) or Fraction(1)] * len(forms)
+    return found
 
 
-def _alike(forms: Sequence[Form], spans: Sequence[int], limit: int) -> list[Fraction]:
-    """Return the scale of all rows."""
-    reaches = [_reach(form, spans) for form in forms]
-    added, widest = max(reach[0] for reach in reaches), max(reach[1] for reach in reaches)
-    if not added:
-        added = max(abs(form.offset) for form in forms)
-    return [rounded_up(added / (widest * limit)) or Fraction(1)] * len(forms)
+def _scale(forms: Sequence[Form], sizes: Sequence[Fraction], limit: int) -> Fraction:
+    """Return the scale at which the input that adds most, were it as great as the greatest, has a weight of `limit`."""
+    added = max((abs(factor) * sizes[at] for form in forms for at, factor in form.terms.items()), default=Fraction(0))
+    return (added or max(abs(form.offset) for form in forms)) / (_widest(forms, sizes) * limit)
 
 
-def _reach(form: Form, spans: Sequence[int]) -> tuple[Fraction, int]:
-    """Return the most that one input adds to the form, and how great the greatest of its inputs can be."""
-    added = max((abs(factor) * spans[at] for at, factor in form.terms.items()), default=Fraction(0))
-    return added, max((spans[at] for at in form.terms), default=1) or 1
+def _widest(forms: Sequence[Form], sizes: Sequence[Fraction]) -> Fraction:
+    """Return the greatest size of the forms' inputs, one if they have none."""
+    return max((sizes[at] for form in forms for at in form.terms), default=Fraction(0)) or Fraction(1)

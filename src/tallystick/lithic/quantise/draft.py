@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tallystick.lithic.integer.batch import apply_rows
@@ -40,6 +41,14 @@ class Draft:
     def spans(self) -> list[int]:
         """Return how great each integer can be, sign aside."""
         return [max(abs(z.low), abs(z.high)) for z in self.ranges]
+
+    def means(self) -> list[Fraction] | None:
+        """Return how great each integer is on the sample's average, sign aside; nothing without a sample."""
+        if self.sample is None or not len(self.sample):
+            return None
+        is_small = self.sample.dtype != object and max(self.spans(), default=0) * len(self.sample) < 1 << 63
+        sums = abs(self.sample if is_small else self.sample.astype(object)).sum(axis=0)
+        return [Fraction(int(total), len(self.sample)) for total in sums]
 
     def is_ready(self, *, alike: bool) -> bool:
         """Whether each number is a positive multiple of the integer at its place; `alike`, the same multiple."""
