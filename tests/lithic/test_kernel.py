@@ -69,6 +69,16 @@ def test_a_kernel_with_parts_is_one_kernel(large: Kernel) -> None:
         without.run(x)
 
 
+def test_what_steps_take_is_most_of_what_a_kernel_takes() -> None:
+    for model in (kernel_models.mlp(), kernel_models.forest()):
+        kernel = compile_integer(model)
+        gas = [step.worst_gas for step in kernel.steps]
+        assert len(gas) == len(model.steps)
+        assert min(gas) > 0
+        assert kernel.worst_gas / 3 < sum(gas) < kernel.worst_gas
+        assert 300 < sum(step.code_bytes for step in kernel.steps) < kernel.bytes_total - 300  # the views' constants
+
+
 def test_the_same_model_has_the_same_address_and_another_has_another() -> None:
     kernel = compile_integer(SMALL[0])
     assert compile_integer(document.from_bytes(document.to_bytes(SMALL[0]))).address == kernel.address

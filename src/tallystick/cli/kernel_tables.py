@@ -55,7 +55,19 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
     declared = artifact.model.input
     fields = [(one.name, f"{one.low} to {one.high}", one.origin, one.step) for one in declared.fields[:_FIELDS_SHOWN]]
     more = len(declared.fields) - len(fields)
-    columns = ("step", "kind", "inputs × outputs", "numbers", "lanes", "words", "inputs at once", "headroom", "proof")
+    columns = (
+        "",
+        "step",
+        "inputs × outputs",
+        "numbers",
+        "lanes",
+        "words",
+        "inputs at once",
+        "headroom",
+        "bytes",
+        "gas",
+        "proof",
+    )
     proof = "does not hold: " + found.fault if found.fault else "holds: no lane overflows for any input in range"
     link = artifact.registry
     return [
@@ -63,7 +75,7 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
         f"registry {link.registry}, model {link.model_id}" if link else "of no registry",
         table(f"input, {declared.bits} bits a field", ("field", "range", "origin", "step"), fields),
         *([f"… and {more} more"] if more else []),
-        table("steps", columns, [_step_cells(line, found) for line in found.steps]),
+        table("steps", columns, [*(_step_cells(line, found) for line in found.steps), _rest_cells(found)]),
         f"proof {proof}",
         f"code {found.code_bytes:,} bytes" + "".join(f" + {size:,}" for size in found.part_bytes),
         gas_table(found.typical, found.worst_gas, found.deployment_gas),
@@ -109,13 +121,29 @@ def answer_cells(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _step_cells(line: StepLine, found: Inspection) -> tuple[str, ...]:
-    cells = (str(line.step), line.kind, f"{line.inputs} × {line.outputs}", f"{line.low} to {line.high}")
-    if line.lanes is None:
-        return (*cells, "", "", "", "", "")
+    is_dense = line.lanes is not None
     return (
-        *cells, f"{line.lanes} of {line.lane_bits} bits", str(line.words), str(line.blocks),
-        f"{line.headroom_bits} bits", "" if found.fault else "✓",
-    )  # fmt: skip
+        str(line.step),
+        line.kind,
+        f"{line.inputs} × {line.outputs}",
+        f"{line.low} to {line.high}",
+        f"{line.lanes} of {line.lane_bits} bits" if is_dense else "",
+        str(line.words) if is_dense else "",
+        str(line.blocks) if is_dense else "",
+        f"{line.headroom_bits} bits" if is_dense else "",
+        "" if line.code_bytes is None else f"{line.code_bytes:,}",
+        "" if line.worst_gas is None else f"{line.worst_gas:,}",
+        "✓" if is_dense and not found.fault else "",
+    )
+
+
+def _rest_cells(found: Inspection) -> tuple[str, ...]:
+    """Return the line of what belongs to no step; empty where the steps' shares are not known."""
+    if any(line.code_bytes is None for line in found.steps):
+        return ("",) * 11
+    size = found.code_bytes + sum(found.part_bytes) - sum(line.code_bytes or 0 for line in found.steps)
+    gas = found.worst_gas - sum(line.worst_gas or 0 for line in found.steps)
+    return ("", "entry, memory, answer, views", "", "", "", "", "", "", f"{size:,}", f"{gas:,}", "")
 
 
 def _short(number: str) -> str:

@@ -82,7 +82,7 @@ def build(output: Output, onnx: Path, **options: Any) -> None:
     built = run_build(_order(onnx, options), output.note)
     out = options["out"] or Path(f"{onnx.stem}.kernel.json")
     written = {"kernel": out} | {what: options[what] for what in ("document", "report") if options[what]}
-    contents = {"kernel": built.artifact.to_bytes, "document": built.document}
+    contents = {"kernel": built.artifact.to_bytes, "document": built.document, "report": built.report}
     made = {what: contents[what]() for what in written}  # all of them, before the first is written
     for what, path in written.items():
         write_atomic(path, made[what])
@@ -99,7 +99,9 @@ def inspect(output: Output, kernel: Path) -> int:
     from tallystick.lithic.inspection import inspect as run_inspect
 
     artifact = _artifact(kernel)
-    found = run_inspect(artifact.kernel)
+    output.note("compiling, to say what each step takes")
+    made = artifact.recompiled
+    found = run_inspect(made if made.code == artifact.code else artifact.kernel)
     output.result({**identity(artifact), **found.to_dict()}, inspect_tables(artifact, found))
     return EXIT_FAULTS_FOUND if found.fault else 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tallystick.core.errors import VerificationFailed
 from tallystick.lithic.artifact import spans
 from tallystick.lithic.contract import calldata
+from tallystick.lithic.evm.emit import StepCode
 from tallystick.lithic.integer import document, reference, samples
 from tallystick.lithic.integer.model import Vector
 from tallystick.lithic.kernel import Kernel
@@ -23,6 +24,7 @@ class StepLine:
     """One step: its kind, how many numbers go in and come out, what they can be, and how it lies in words.
 
     lanes, lane_bits, words, blocks, headroom_bits   of a dense step; else none
+    code_bytes, worst_gas                            of a kernel that was compiled here; else none
     """
 
     step: int
@@ -36,6 +38,8 @@ class StepLine:
     words: int | None = None
     blocks: int | None = None
     headroom_bits: int | None = None
+    code_bytes: int | None = None
+    worst_gas: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,9 @@ def inspect(kernel: Kernel) -> Inspection:
     bounds = spans(model)
     lines = []
     for at, step in enumerate(model.steps):
-        low, high = bounds[at + 1]
-        line = StepLine(at, type(step).__name__, model.widths[at], model.widths[at + 1], low, high)
-        lines.append(_with_lanes(line, proofs[at]) if at in proofs else line)
+        line = StepLine(at, type(step).__name__, model.widths[at], model.widths[at + 1], *bounds[at + 1])
+        line = _with_lanes(line, proofs[at]) if at in proofs else line
+        lines.append(_with_code(line, kernel.steps[at]) if kernel.steps else line)
     typical = measure(kernel, samples.draws(model, _TYPICAL, document.digest(model)))
     return Inspection(
         steps=tuple(lines),
@@ -116,7 +120,11 @@ def measure(kernel: Kernel, inputs: Sequence[Vector], advance: Advance | None = 
 
 
 def _with_lanes(line: StepLine, proof: StepProof) -> StepLine:
-    return StepLine(
-        line.step, line.kind, line.inputs, line.outputs, line.low, line.high, proof.lanes, proof.lane_bits,
-        proof.words, proof.blocks, proof.headroom_bits,
+    return replace(
+        line, lanes=proof.lanes, lane_bits=proof.lane_bits, words=proof.words, blocks=proof.blocks,
+        headroom_bits=proof.headroom_bits,
     )  # fmt: skip
+
+
+def _with_code(line: StepLine, code: StepCode) -> StepLine:
+    return replace(line, code_bytes=code.code_bytes, worst_gas=code.worst_gas)

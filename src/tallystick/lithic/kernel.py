@@ -16,7 +16,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import KERNEL_PARTS_MAX, OUTBOX_WAIT_S, TRANSACTION_GAS_MAX
 from tallystick.lithic.contract import Registration, calldata, read_answer, views
 from tallystick.lithic.evm.assembler import initcode
-from tallystick.lithic.evm.emit import emit_kernel
+from tallystick.lithic.evm.emit import StepCode, emit_kernel
 from tallystick.lithic.integer import document, reference
 from tallystick.lithic.integer.model import IntegerModel, Vector
 from tallystick.lithic.lanes.model_proof import StepProof, prove
@@ -47,6 +47,7 @@ class Kernel:
     density_permille  how many in a thousand inputs the compiler expected not to be zero
     packings          how the inputs and outputs of each dense step lie in words, by the step's place
     worst_gas         the most execution gas of a prediction, parts included, the 21,000 and calldata not
+    steps             what each step takes of it; nothing where the kernel was read and not compiled
     """
 
     model: IntegerModel
@@ -56,6 +57,7 @@ class Kernel:
     parts: tuple[KernelPart, ...]
     packings: Mapping[int, Packing]
     worst_gas: int
+    steps: tuple[StepCode, ...] = ()
 
     @cached_property
     def digest(self) -> bytes:
@@ -196,7 +198,8 @@ def compile_integer(
             got=emitted.worst_gas, hint="make the model smaller: fewer inputs, units or trees",
         )  # fmt: skip
     parts = tuple(KernelPart(_locate(part.code), part.code, part.worst_gas) for part in emitted.parts)
-    return Kernel(model, link, density_permille, emitted.code, parts, dict(emitted.packings), emitted.worst_gas)
+    packings = dict(emitted.packings)
+    return Kernel(model, link, density_permille, emitted.code, parts, packings, emitted.worst_gas, emitted.steps)
 
 
 def _locate(code: bytes) -> str:

@@ -121,8 +121,18 @@ class Assembler:
                 parts.append(bytes([_OPS[name][0]]))
         return b"".join(parts)
 
+    @property
+    def position(self) -> int:
+        """How many instructions there are so far: a place to measure from."""
+        return len(self._items)
+
     def worst_gas(self) -> int:
         """Return the most execution gas that any path uses, memory included, the 21,000 and calldata not."""
+        words = (self.memory_bytes + 31) // 32
+        return self.worst_after()[0] + 3 * words + words * words // 512 + self.extra_gas
+
+    def worst_after(self) -> list[int]:
+        """Return for each position the most gas that a path from there to an end uses, memory and `extra_gas` not."""
         worst = [0] * (len(self._items) + 1)
         for at in range(len(self._items) - 1, -1, -1):
             name, value = self._items[at]
@@ -133,8 +143,7 @@ class Assembler:
             if name in ("JUMP", "JUMPI"):
                 after = max(after, worst[self._target(at)])
             worst[at] = _OPS[name][1] + after
-        words = (self.memory_bytes + 31) // 32
-        return worst[0] + 3 * words + words * words // 512 + self.extra_gas
+        return worst
 
     def _target(self, at: int) -> int:
         """Return where the jump at item `at` goes: labels are pushed right before they are jumped to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 from tallystick.core.errors import InvalidInput
@@ -36,13 +37,25 @@ Locate = Callable[[bytes], str]  # runtime code of a part → the address where 
 
 
 @dataclass(frozen=True)
+class StepCode:
+    """What a step takes: bytes of code, in parts or not, and the most gas, parts included and memory not."""
+
+    code_bytes: int
+    worst_gas: int
+
+
+@dataclass(frozen=True)
 class Emitted:
-    """A kernel's code and its parts', the packing of each dense step by its place, and the most gas of a prediction."""
+    """A kernel's code and its parts', the packing of each dense step by its place, and the most gas of a prediction.
+
+    steps  what each step takes; what is left over is entry, memory, decision and views
+    """
 
     code: bytes
     parts: tuple[Part, ...]
     packings: Mapping[int, Packing]
     worst_gas: int
+    steps: tuple[StepCode, ...]
 
 
 @dataclass
@@ -113,6 +126,7 @@ class _Emission:
         self._packings: dict[int, Packing] = {}
         self.parts: list[Part] = []
         self.heavy: dict[int, int] = {}
+        self._marks: list[tuple[int, int, int]] = []  # before each step and after the last: position, bytes, extra gas
 
     @property
     def size(self) -> int:
@@ -121,7 +135,17 @@ class _Emission:
 
     def emitted(self) -> Emitted:
         """Return what the pass made."""
-        return Emitted(self._asm.assemble(), tuple(self.parts), self._packings, self._asm.worst_gas())
+        asm = self._asm
+        return Emitted(asm.assemble(), tuple(self.parts), self._packings, asm.worst_gas(), tuple(self._steps()))
+
+    def _steps(self) -> Iterator[StepCode]:
+        worst = self._asm.worst_after()
+        for (first, size, extra), (last, next_size, next_extra) in pairwise(self._marks):
+            yield StepCode(next_size - size, worst[first] - worst[last] + next_extra - extra)
+
+    def _mark(self) -> None:
+        size = self._asm.size + sum(len(part.code) for part in self.parts)
+        self._marks.append((self._asm.position, size, self._asm.extra_gas))
 
     def run(self) -> None:
         """Emit the whole kernel."""
@@ -133,9 +157,11 @@ class _Emission:
         ranges = intervals(model)
         for at, step in enumerate(model.steps):
             before = asm.size
+            self._mark()
             numbers, items = self._step(at, step, numbers, ranges[at + 1])
             if items > 1:
                 self.heavy[at] = asm.size - before
+        self._mark()
         self._decide(numbers, answer)
         emit_return(asm, answer, model.outputs)
         asm.place(others)
