@@ -59,12 +59,13 @@ def test_a_model_is_built_checked_inspected_deployed_and_asked(
 ) -> None:
     status, built = tally(
         *BUILD, "--ranges", "ranges.toml", "--sample", "rows.csv", "--test", "rows.csv", "--label", "label",
-        "--document", "integer-model.json",
+        "--document", "integer-model.json", "--report", "report.html",
     )  # fmt: skip
     assert status == 0, built
     assert built["quality"]["accuracy_integer"] == "1"
     whole = Artifact.from_bytes((tmp_path / "small.kernel.json").read_bytes())
     assert [field.name for field in whole.model.input.fields] == ["size", "is new", "slope"]
+    assert built["model_digest"] in (tmp_path / "report.html").read_text()
     assert (tmp_path / "integer-model.json").read_bytes() == document.to_bytes(whole.model)
     assert (built["model_digest"], whole.source.name if whole.source else "") == (whole.digest.hex(), "small.onnx")
     assert tally("lithic", "model", "check", "small.kernel.json")[0] == 0

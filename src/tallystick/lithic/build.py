@@ -67,12 +67,41 @@ class Built:
 
     trained: FloatModel
     conversion: Conversion
+    kernel: Kernel
     artifact: Artifact
     quality: Quality | None
+    floor: Floor
 
     def document(self) -> bytes:
         """Return the integer model alone, as a version's manifest lists it."""
         return document.to_bytes(self.conversion.integer)
+
+    def report(self) -> bytes:
+        """Return the comparison as one HTML file; raises InvalidInput "kernel.rows" when there were no rows for it."""
+        from tallystick.lithic.inspection import inspect
+        from tallystick.lithic.report import Costs, html_report
+
+        if self.quality is None:
+            raise InvalidInput(
+                "kernel.rows", "there is no comparison to report on", hint="give rows that were held out"
+            )
+        found = inspect(self.kernel)
+        costs = Costs(
+            code_bytes=self.kernel.bytes_total,
+            contracts=len(self.kernel.codes),
+            worst_gas=found.worst_gas,
+            typical_gas=found.typical.median,
+            deployment_gas=found.deployment_gas,
+        )
+        return html_report(
+            self.conversion.integer,
+            self.quality,
+            digest=self.artifact.digest.hex(),
+            bound=self.conversion.bound,
+            proof=self.kernel.proof(),
+            costs=costs,
+            floor=self.floor,
+        ).encode()
 
 
 def build(order: Order, note: Callable[[str], None]) -> Built:
@@ -99,7 +128,7 @@ def build(order: Order, note: Callable[[str], None]) -> Built:
     kernel.proof()
     source = SourceFile(order.file_name, sha256(order.source))
     artifact = Artifact.of(kernel, quality=None if found is None else found.figures(), source=source)
-    return Built(trained, made, artifact, found)
+    return Built(trained, made, kernel, artifact, found, order.floor)
 
 
 def compile_model(
