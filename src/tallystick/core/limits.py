@@ -248,6 +248,18 @@ ONNX_KERNEL_NODES_MAX: Final = 10_000  # of a graph; a pipeline with 1,000 polyn
 ONNX_KERNEL_ELEMENTS_MAX: Final = 1 << 22  # of one tensor that does not depend on the input
 ONNX_KERNEL_LAYER_MAX: Final = 1 << 16  # numbers of one layer; the largest kernel has some thousands
 ONNX_KERNEL_ROWS_MAX: Final = 1 << 22  # numbers of one matrix while a graph is read, 32 MiB
-ONNX_KERNEL_WORK_MAX: Final = 1 << 27  # the same over all nodes: seconds of work, whatever a graph asks for
+ONNX_KERNEL_HELD_MAX: Final = 1 << 25  # numbers held while a graph is read, all nodes together: 256 MiB
+ONNX_KERNEL_WORK_MAX: Final = 1 << 32  # multiplications while a graph is read: some seconds, whatever it asks for
 ONNX_KERNEL_RANK_MAX: Final = 8  # axes of a tensor; a batch of pictures has four
 ONNX_KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees that nobody bounded reach some forty
+
+# --- committees and their providers
+COMMITTEE_MEMBERS_MAX: Final = 15  # seats of one request, as the contract allows; settling reads each of them
+COMMITTEE_INPUT_BYTES_MAX: Final = 8_192  # the input of one request, as the contract allows; a kernel takes no more
+NODE_CONFIG_BYTES_MAX: Final = 2**20  # what a provider node is to answer for
+NODE_JOB_BYTES_MAX: Final = 2**16  # one request in a provider's journal
+NODE_JOBS_MAX: Final = 10_000  # requests in a provider's journal that are not over; more cannot be revealed in time
+NODE_POLL_S: Final = 2.0  # between two looks at the chain: a reveal takes at least 60 s
+NODE_REVEAL_MARGIN_S: Final = 20  # a commitment is made only if so much of the time for it is left
+NODE_ANSWER_BYTES_MAX: Final = 2**20  # what a model endpoint answers; a label has some bytes
+NODE_ANSWER_S: Final = 60.0  # for a model to answer; the terms of a request may allow less

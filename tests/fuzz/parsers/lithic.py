@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tallystick.lithic.artifact import Artifact, SourceFile
+from tallystick.lithic.importers import read_onnx
 from tallystick.lithic.integer import decimals, document
 from tallystick.lithic.kernel import compile_integer
 from tests.fuzz.targets import Target, of_text
@@ -13,6 +14,46 @@ def _kernels() -> list[bytes]:
     made = compile_integer(kernel_models.mlp(), registry=("0x5FbDB2315678afecb367f032d93F642f64180aa3", 7))
     whole = Artifact.of(made, quality={"auc": "0.9"}, source=SourceFile("model.onnx", bytes(32)))
     return [whole.to_bytes(), Artifact.of(compile_integer(kernel_models.trees())).to_bytes()]
+
+
+def _onnx() -> list[bytes]:
+    """Return a small network, a picture, an encoder and trees, as strangers would send them."""
+    import numpy as np
+
+    from tests.lithic.importers.onnx_kit import graph, ml_node, node
+
+    weights = {"m": np.array([[1.0, -2.0], [0.5, 3.0]]), "b": np.array([0.25, -1.0])}
+    net = [
+        ml_node("Scaler", ["x"], ["s"], offset=[1.0, 2.0], scale=[0.5, 2.0]),
+        node("Gemm", ["s", "m", "b"], ["h"]),
+        node("Relu", ["h"], ["r"]),
+        node("MatMul", ["r", "m"], ["z"]),
+        node("Softmax", ["z"], ["p"]),
+        node("ArgMax", ["p"], ["y"], axis=1),
+    ]
+    picture = [
+        node("Reshape", ["x", "s"], ["a"]),
+        node("Conv", ["a", "w"], ["c"], pads=[1, 0, 0, 1]),
+        node("MaxPool", ["c"], ["y"], kernel_shape=[2, 2]),
+    ]
+    codes = [
+        node("Cast", ["x"], ["i"], to=7),
+        ml_node("OneHotEncoder", ["i"], ["h"], cats_int64s=[1, 2], zeros=1),
+        node("Flatten", ["h"], ["y"]),
+    ]
+    tree = ml_node(
+        "TreeEnsembleClassifier", ["x"], ["label", "y"], nodes_treeids=[0] * 3, nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0] * 3, nodes_values=[0.5, 0.0, 0.0], nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0], class_treeids=[0, 0], class_nodeids=[1, 2],
+        class_ids=[0, 0], class_weights=[-1.0, 1.0], classlabels_int64s=[0, 1], post_transform="LOGISTIC",
+    )  # fmt: skip
+    shape = {"s": np.array([1, 1, 3, 3]), "w": np.ones((2, 1, 2, 2))}
+    return [
+        graph(net, 2, constants=weights),
+        graph(picture, 9, constants=shape),
+        graph(codes, 2),
+        graph([tree], 2, outputs=("label", "y")),
+    ]
 
 
 TARGETS = [
@@ -26,5 +67,6 @@ TARGETS = [
         exact=True,
     ),
     Target("lithic.kernel", Artifact.from_bytes, _kernels, Artifact.to_bytes, exact=True),
+    Target("lithic.onnx", lambda data: read_onnx(data, name="fuzz"), _onnx),
     Target("lithic.decimal", of_text(decimals.ratio), lambda: [b"0", b"-1.50", b"0.001", b"9" * 77]),
 ]

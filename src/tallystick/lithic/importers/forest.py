@@ -36,13 +36,14 @@ class _Grown(NamedTuple):
 
 
 class Grower:
-    """Grows trees from one list of nodes, and counts what they hold together."""
+    """Grows trees from one list of nodes, counts what they hold together, and knows which nodes they `reached`."""
 
     def __init__(self, nodes: Sequence[Split | tuple[float, ...]], *, is_single: bool) -> None:
         """Take a list of splits and leaves; `is_single`: thresholds and features are float32."""
         self._nodes = nodes
         self._is_single = is_single
         self._count = 0
+        self.reached: set[int] = set()
 
     def grow(self, root: int) -> Tree:
         """Return the tree of a root; raises InvalidInput "onnx.graph" for a cycle, "onnx.size", "onnx.value"."""
@@ -64,6 +65,7 @@ class Grower:
             else:
                 done[at] = self._joined(node, done[node.yes], done[node.no])
         grown = done[root]
+        self.reached.update(done)
         self._count += grown.nodes
         if self._count > KERNEL_TREE_NODES_MAX:
             raise InvalidInput("onnx.size", "too many nodes of trees", expected=f"≤ {KERNEL_TREE_NODES_MAX}")

@@ -14,7 +14,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import KERNEL_STEPS_MAX, ONNX_KERNEL_LAYER_MAX, ONNX_KERNEL_ROWS_MAX
+from tallystick.core.limits import (
+    KERNEL_STEPS_MAX,
+    ONNX_KERNEL_LAYER_MAX,
+    ONNX_KERNEL_ROWS_MAX,
+    ONNX_KERNEL_WORK_MAX,
+)
 from tallystick.lithic.floats import Fork
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -68,11 +73,36 @@ class Forest:
 Origin = Source | Mapped | Greatest | Forest
 
 
+_SLOW = 512  # multiplications of a matrix that take as long as one step of Python
+
+
+class Meter:
+    """Counts the work that a graph makes, whichever operators it is spread over."""
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def spend(self, multiplications: int, *, steps: int = 0) -> None:
+        """Count some work before it is done; raises InvalidInput "onnx.size" when it is too much together."""
+        self._spent += multiplications + steps * _SLOW
+        if self._spent > ONNX_KERNEL_WORK_MAX:
+            raise InvalidInput(
+                "onnx.size",
+                "the graph is too much work",
+                expected=f"≤ {ONNX_KERNEL_WORK_MAX} multiplications",
+                hint="kernels are for small models",
+            )
+
+
 class Layer:
-    """A vector of numbers, and how it comes about; two layers are the same only if they are one object."""
+    """A vector of numbers, and how it comes about; two layers are the same only if they are one object.
+
+    meter  of the whole graph: what is computed over any of its layers is counted there
+    """
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
+        self.meter: Meter = Meter() if isinstance(origin, Source) else origin.rows.layer.meter
         match origin:
             case Source(width):
                 self.width, self.depth = width, 0
@@ -88,6 +118,7 @@ class Layer:
             )
         if self.depth > KERNEL_STEPS_MAX:
             raise InvalidInput("onnx.size", "the graph is too deep", expected=f"≤ {KERNEL_STEPS_MAX} layers")
+        self.meter.spend(0, steps=self.width)
 
     @property
     def rows(self) -> Linear:
@@ -132,14 +163,14 @@ class Linear:
         """Return the weights as a matrix; raises InvalidInput "onnx.size"."""
         if self.index is None:
             return self.weights
-        check_size(len(self) * self.layer.width)
+        self._take_room(len(self) * self.layer.width)
         matrix = np.zeros((len(self), self.layer.width))
         matrix[np.arange(len(self)), self.index] = self.weights
         return matrix
 
     def take(self, places: Indices) -> Linear:
         """Return the numbers at `places`; -1 stands for zero."""
-        check_size(len(places) * (1 if self.index is not None else self.layer.width))
+        self._take_room(len(places) * (1 if self.index is not None else self.layer.width))
         kept = (places >= 0).astype(np.float64)
         if not len(self):
             return constant(self.layer, np.zeros(len(places)))
@@ -158,13 +189,23 @@ class Linear:
 
     def through(self, matrix: Array) -> Linear:
         """Return matrix · numbers; raises InvalidInput "onnx.size"."""
-        check_size(len(matrix) * max(self.layer.width, len(self)))
+        self._take_room(len(matrix) * max(self.layer.width, len(self)))
         if self.index is None:
+            self.layer.meter.spend(len(matrix) * self.weights.size)
             weights = matrix @ self.weights
         else:
             weights = np.zeros((len(matrix), self.layer.width))
-            np.add.at(weights.T, self.index, (matrix * self.weights).T)
+            if len(np.unique(self.index)) == len(self):
+                weights[:, self.index] = matrix * self.weights
+            else:
+                self.layer.meter.spend(len(matrix), steps=len(self))
+                for place, column in enumerate(self.index):
+                    weights[:, column] += matrix[:, place] * self.weights[place]
         return Linear(self.layer, weights, matrix @ self.bias)
+
+    def _take_room(self, numbers: int) -> None:
+        check_size(numbers)
+        self.layer.meter.spend(numbers)
 
     def over(self, atoms: Linear) -> Linear:
         """Return the same numbers, affine in another layer, given what `atoms` this one's numbers are there."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import ONNX_KERNEL_WORK_MAX
+from tallystick.core.limits import ONNX_KERNEL_HELD_MAX
 from tallystick.lithic.floats import FloatModel, Task
 from tallystick.lithic.importers.chain import steps_of
 from tallystick.lithic.importers.decision import decision_of
@@ -69,7 +69,7 @@ def _followed(graph: Graph, wanted: Sequence[str]) -> dict[str, Value]:
         values[name] = Numbers(shape, source.all.take(np.arange(start, start + count)))
         start += count
     needed = _needed(graph, wanted)
-    work = 0
+    held = 0
     for node in graph.nodes:
         if needed.isdisjoint(node.output):
             continue
@@ -77,9 +77,11 @@ def _followed(graph: Graph, wanted: Sequence[str]) -> dict[str, Value]:
         for given, value in zip(node.output, outputs, strict=False):
             if given:
                 values[given] = value
-                work += _checked(value, node.op_type)
-        if work > ONNX_KERNEL_WORK_MAX:
-            raise InvalidInput("onnx.size", "the graph is too much work", expected=f"≤ {ONNX_KERNEL_WORK_MAX}")
+                held += _checked(value, node.op_type)
+        if held > ONNX_KERNEL_HELD_MAX:
+            raise InvalidInput(
+                "onnx.size", "the values of the graph are too many", expected=f"≤ {ONNX_KERNEL_HELD_MAX}"
+            )
     missing = [one for one in wanted if one not in values]
     if missing:
         raise InvalidInput("onnx.graph", "an output is given by no node", got=shown(missing[0]))

@@ -100,13 +100,17 @@ def _forest(
     _check_finite(node, leaves)
     if has_rest:
         leaves = np.concatenate([float(np.float32(1.0 / len(set(trees)))) - leaves, leaves], axis=1)
+    row.layer.meter.spend(0, steps=leaves.size)
     nodes = _splits(node, trees, places, leaves, len(row))
     inner = {side for split in nodes if isinstance(split, Split) for side in (split.yes, split.no)}
     roots = [at for at in range(len(nodes)) if at not in inner]
     if len(roots) != len(set(trees)) or len({trees[root] for root in roots}) != len(roots):
         raise InvalidInput("onnx.graph", f"{node} has trees of no root, or of several")
     grower = Grower(nodes, is_single=not node.has("nodes_values_as_tensor"))
-    return _summed(node, row, [grower.grow(root) for root in roots], leaves.shape[1], base)
+    grown = [grower.grow(root) for root in roots]
+    if len(grower.reached) != len(nodes):
+        raise InvalidInput("onnx.graph", f"{node} has nodes that no root leads to")
+    return _summed(node, row, grown, leaves.shape[1], base)
 
 
 def _splits(
