@@ -1,4 +1,4 @@
-"""Make docs/performance.md from figures that were kept: docs/performance.json and tests/contracts/gas.json.
+"""Make docs/performance.md from figures that were kept: docs/performance.json, gas.json of contracts and of kernels.
 
 `python -m benches --keep` writes the first, the gas tests the second; no figure is copied by hand. Read by
 build_docs.py.
@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "performance.json"
 GAS = ROOT / "tests" / "contracts" / "gas.json"
+KERNEL_GAS = ROOT / "tests" / "lithic" / "gas.json"
 
 HEAD = """# Performance
 
@@ -32,6 +33,15 @@ GAS_HEAD = """
 Kept in `tests/contracts/gas.json`, compared on every test run, rewritten with `TALLYSTICK_WRITE_GAS=1`. Whole
 transactions, with their 21,000 and their calldata, but for those marked *execution*, which are what a caller's own
 transaction pays. A proof that the log only grew is in each anchor: what it costs is the price of not having to watch.
+"""
+
+KERNEL_HEAD = """
+## Gas and code size of model kernels
+
+Kept in `tests/lithic/gas.json`, compared and rewritten in the same way. Models of published sizes, with weights and
+inputs that `tallystick.lithic.shapes` draws from a seed, so that anybody can make them again; how they are computed is
+told in [model kernels](lithic/kernels.md). *Execution* is without the 21,000 and the calldata of a transaction, *at
+worst* is what the compiler promises for any input, *deployment* is whole transactions.
 """
 
 
@@ -63,6 +73,11 @@ AIMS = (
     Aim("embedded ledger, one at a time, times anvil", "ledger", "single_ratio_to_anvil", 1),
     Aim("embedded ledger, in batches, transactions/s", "ledger", "batch_tx_per_s", 1_500),
     Aim("a chain of 100,000 transactions opens, ms", "ledger", "open_ms", 100, most=True),
+    Aim("a network 30-4-4-1 as a kernel, execution gas", "kernels", "30-4-4-1_gas_at_worst", 1_500, most=True),
+    Aim("400-32-16-10, 60 inputs not zero", "kernels", "400-32-16-10, 60 inputs not zero,_gas", 33_000, most=True),
+    Aim("… and at worst", "kernels", "400-32-16-10_gas_at_worst", 65_000, most=True),
+    Aim("100 boosted trees of depth 3", "kernels", "gbdt-100x3_gas_at_worst", 12_000, most=True),
+    Aim("a layer of 256-64, gas for each product", "kernels", "256-64_gas_per_product", 2.5, most=True),
 )
 
 
@@ -73,7 +88,10 @@ def page() -> str:
     parts += [f"{aim.row(kept)}\n" for aim in AIMS]
     for name in sorted(kept):
         parts += section(name, kept[name])
-    return "".join([*parts, GAS_HEAD, *gas()])
+    parts += [GAS_HEAD, *gas(GAS)]
+    if KERNEL_GAS.exists():  # it leaves with its room
+        parts += [KERNEL_HEAD, *gas(KERNEL_GAS)]
+    return "".join(parts)
 
 
 def section(name: str, result: Mapping[str, Any]) -> Iterator[str]:
@@ -91,9 +109,9 @@ def section(name: str, result: Mapping[str, Any]) -> Iterator[str]:
     yield f"- measured on {result['measured_on']}\n"
 
 
-def gas() -> Iterator[str]:
-    """Yield the gas of each contract as a table."""
-    kept = json.loads(GAS.read_text("utf-8"))
+def gas(path: Path) -> Iterator[str]:
+    """Yield the gas of each contract of a snapshot as a table."""
+    kept = json.loads(path.read_text("utf-8"))
     for contract in sorted({name.partition(": ")[0] for name in kept}):
         yield f"\n| {contract} | gas or bytes |\n|---|--:|\n"
         for name, value in kept.items():

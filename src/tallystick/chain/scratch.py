@@ -6,6 +6,7 @@ kept. Gas is that of execution alone: without the 21,000 of a transaction and wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +45,16 @@ def transaction_gas(data: bytes, executed: int) -> int:
 
 
 class ScratchEvm:
-    """Accounts with code, and nothing else. Calls change nothing, so that each is the first."""
+    """Accounts with code and storage, and nothing else. Calls change nothing, so that each is the first."""
 
     def __init__(self) -> None:
         self._codes: dict[bytes, bytes] = {}
+        self._storages: dict[bytes, Mapping[int, int]] = {}
 
-    def put(self, address: str, code: bytes) -> None:
-        """Let `code` be what runs at `address`."""
+    def put(self, address: str, code: bytes, storage: Mapping[int, int] | None = None) -> None:
+        """Let `code` be what runs at `address`, with `storage` by slot, all of it cold."""
         self._codes[bytes.fromhex(address[2:])] = code
+        self._storages[bytes.fromhex(address[2:])] = storage or {}
 
     def call(self, address: str, data: bytes, gas: int = LEDGER_CALL_GAS_MAX) -> Executed:
         """Call the code at `address` as a transaction's target is called: it is warm, all others are cold."""
@@ -70,5 +73,7 @@ class ScratchEvm:
         state = PragueState(AtomicDB(), _BLOCK, BLANK_ROOT_HASH)
         for address, code in self._codes.items():
             state.set_code(address, code)
+            for slot, value in self._storages[address].items():
+                state.set_storage(address, slot, value)
         state.lock_changes()
         return state
