@@ -156,6 +156,15 @@ def test_an_output_that_needs_257_bits_is_refused_and_one_of_256_is_computed():
     assert refused.value.code == "kernel.overflow"
 
 
+def test_inputs_far_apart_leave_room_for_fewer_outputs_and_the_plan_says_so():
+    """At 100 bits apart two blocks of eleven lanes of ten bits would end at bit 310; the planner once weighed that."""
+    placed = Source("memory", tuple(Place(32 * (k // 2), k % 2 * 100, 4) for k in range(40)), (Interval(0, 15),) * 40)
+    step = Dense(tuple(tuple((k + i) % 3 * 2 - 2 for i in range(40)) for k in range(12)), (0,) * 12)
+    packing = plan(step, placed)
+    assert is_proved(step, packing, placed)
+    assert executed(step, packing, placed, (15,) * 40) == sums(step, (15,) * 40)
+
+
 @pytest.mark.parametrize(("low", "high", "bits"), [
     (0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2), (-3, 0, 3), (0, 127, 8), (-128, 0, 8), (-129, 127, 9), (5, 9, 5),
     (-9, -5, 5),

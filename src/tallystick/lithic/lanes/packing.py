@@ -111,13 +111,12 @@ def plan(step: Dense, source: Source) -> Packing:
 
     raises  InvalidInput "kernel.overflow" when an output does not fit a word of 256 bits
     """
-    candidates = [single(step, source)]
-    least = candidates[0].lane_bits
-    spacing = _spacing(source)
+    best = single(step, source)
+    least, spacing = best.lane_bits, _spacing(source)
     if spacing:
         for blocks in range(2, min(_INPUTS_MAX, WORD_BITS // spacing) + 1):
-            candidates += _with_blocks(step, source, least, blocks, spacing)
-    return min(candidates, key=lambda packing: cost(step, packing))
+            best = _with_blocks(step, source, least, blocks, spacing, cost(step, best)) or best
+    return best
 
 
 def single(step: Dense, source: Source) -> Packing:
@@ -135,25 +134,32 @@ def cost(step: Dense, packing: Packing) -> int:
     return len(packing.sets) * ((12 if groups == 1 else 17) + 15 * groups) + WORD_GAS * groups
 
 
-def _with_blocks(step: Dense, source: Source, least: int, blocks: int, spacing: int) -> Iterator[Packing]:
-    """Yield the packing of `blocks` inputs a multiplication, if there is one; garbage may ask for wider lanes."""
+def _with_blocks(step: Dense, source: Source, least: int, blocks: int, spacing: int, bound: int) -> Packing | None:
+    """Return the packing of `blocks` inputs a multiplication, if there is one that costs less than `bound`.
+
+    Garbage may ask for wider lanes than the `least` that outputs need.
+    """
     lane_bits = least
     for _ in range(4):
         lanes = min(WORD_BITS // blocks // lane_bits, len(step.weights))
-        if not lanes:
-            return
-        stride = -(-lanes * lane_bits // spacing) * spacing
-        if (blocks - 1) * stride + lanes * lane_bits > WORD_BITS:
+        while lanes and (blocks - 1) * _stride(lanes * lane_bits, spacing) + lanes * lane_bits > WORD_BITS:
             lanes -= 1
-            stride = -(-lanes * lane_bits // spacing) * spacing
-            if not lanes:
-                return
+        if not lanes:
+            return None
+        stride = _stride(lanes * lane_bits, spacing)
         packing = Packing(lane_bits, lanes, blocks, stride, tuple(_sets(source, blocks, stride)))
+        if cost(step, packing) >= bound:
+            return None
         wanted = max(bits_of(interval) for _, _, interval in packing.sums(step, source.ranges))
         if wanted <= lane_bits:
-            yield packing
-            return
+            return packing
         lane_bits = wanted
+    return None
+
+
+def _stride(bits: int, spacing: int) -> int:
+    """Return the least multiple of the distance of inputs that leaves room for so many bits."""
+    return -(-bits // spacing) * spacing
 
 
 def _spacing(source: Source) -> int:
