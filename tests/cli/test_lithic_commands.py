@@ -143,6 +143,38 @@ def test_a_kernel_names_a_model_of_this_workspaces_registry_and_no_other(
     assert (status, error["code"], error["got"]) == (2, "kernel.registry", STRANGER)
 
 
+def test_a_kernel_is_recorded_for_its_version_found_by_channel_and_rechecked(
+    tally: Any, workspace: Path, onnx: Path, tmp_path: Path
+) -> None:
+    kernel, folder = ("lithic", "model"), tmp_path / "version"
+    folder.mkdir()
+    (folder / "small.onnx").write_bytes(onnx.read_bytes())
+    tally("model", "register", "small")
+    linked = (*SAMPLE, "--model", "1")
+    assert tally(*BUILD, *linked, "--document", "version/integer-model.json")[0] == 0
+    assert tally("model", "add-version", "1", "version")[1]["version"] == "1@1"
+    assert tally(*kernel, "record", "small.kernel.json", "1@1")[1]["code"] == "chain.no_contract"
+    address = tally(*kernel, "deploy", "small.kernel.json")[1]["kernel"]
+    assert (
+        tally(*kernel, "predict", "small.kernel.json", "--rows", "rows.csv", "--at", "1@1")[1]["code"]
+        == "kernel.version"
+    )
+    for _ in range(2):  # the second time it is so already
+        status, recorded = tally(*kernel, "record", "small.kernel.json", "1@1")
+        assert (status, recorded["kernel"], recorded["version"]) == (0, address, "1@1")
+    status, verified = tally(*kernel, "verify", "1")
+    assert (status, verified["checks_passed"]) == (0, verified["checks_total"])
+    tally("model", "release", "1@1", "production")
+    asked = (*kernel, "predict", "small.kernel.json", "--rows", "rows.csv", "--at")
+    assert [tally(*asked, place)[0] for place in ("1@1", "1@production", "1", address)] == [0, 0, 0, 0]
+    other = tally(*BUILD, *linked, "--bits", "16", "--out", "other.kernel.json")
+    assert other[0] == 0
+    status, error = tally(*kernel, "record", "other.kernel.json", "1@1")
+    assert (status, error["code"], error["got"]) == (2, "kernel.version", other[1]["model_digest"])
+    tally("model", "status", "1@1", "revoked", "--reason", "of the test", "--yes")
+    assert tally(*asked, "1@production")[1]["code"] == "directory: version is revoked"
+
+
 def test_a_contract_that_is_another_kernel_is_told_from_it(tally: Any, workspace: Path, tmp_path: Path) -> None:
     _kernel(tmp_path)
     assert tally("lithic", "model", "deploy", "mlp.kernel.json")[0] == 0

@@ -14,7 +14,7 @@ from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
-from tallystick.core.ids import parse_address
+from tallystick.core.ids import ModelRef, parse_address
 from tallystick.core.limits import (
     CANONICAL_BYTES_MAX,
     KERNEL_RANGES_BYTES_MAX,
@@ -145,11 +145,35 @@ def deploy(output: Output, tally: Tally, kernel: Path) -> None:
 
 @model.command()
 @click.argument("kernel", type=_FILE)
+@click.argument("version")
+@in_workspace
+def record(output: Output, tally: Tally, kernel: Path, version: str) -> None:
+    """Record for ever that a deployed kernel is the one of VERSION, MODEL@SEQ, whose files hold its integer model."""
+    made = _artifact(kernel).require()
+    model_id, seq = tally.lithic.resolve(ModelRef.parse(version))
+    address = tally.lithic.record(made, ModelRef(model_id, seq))
+    directory = tally.lithic.directory.contract.address
+    output.result({"version": f"{model_id}@{seq}", "kernel": address, "directory": directory})
+
+
+@model.command()
+@click.argument("version")
+@click.option("--verbose", "-v", is_flag=True, help="Show the checks that held, too.")
+@in_workspace
+def verify(output: Output, tally: Tally, version: str, verbose: bool) -> int:
+    """Recheck that the kernel of VERSION, MODEL@SEQ or MODEL@CHANNEL, is what its integer model compiles to."""
+    report = tally.lithic.verify(ModelRef.parse(version))
+    output.report(report, {"version": version, "directory": tally.lithic.directory.contract.address}, verbose)
+    return 0 if report.ok else EXIT_FAULTS_FOUND
+
+
+@model.command()
+@click.argument("kernel", type=_FILE)
 @click.option("--row", "rows", multiple=True, help="Numbers of one input, comma-separated; may be given again.")
 @click.option("--rows", "csv", type=_FILE, help="CSV of inputs, with a column for each feature.")
 @click.option("--integers", is_flag=True, help="--row gives the kernel's own integers.")
 @click.option("--clip", is_flag=True, help="Take what is outside its range as the range's end, instead of refusing it.")
-@click.option("--at", "address", help="Ask the contract at this address, too, and compare.")
+@click.option("--at", "place", help="Ask a contract, too, and compare: an address, MODEL@SEQ or MODEL@CHANNEL.")
 @click.option("--gas", is_flag=True, help="Run the code, too, and say what it takes.")
 @_WORKSPACE
 @answers
@@ -160,7 +184,7 @@ def predict(
     csv: Path | None,
     integers: bool,
     clip: bool,
-    address: str | None,
+    place: str | None,
     gas: bool,
     workspace: Path,
 ) -> int:
@@ -173,11 +197,13 @@ def predict(
     rows_shown = [(number, *answer_cells(one)) for number, one in enumerate(found)]
     shown = table("answers", ("", "decision", "scores", "integers", *(["gas"] if gas else [])), rows_shown)
     value = {"kernel": artifact.address, "model_digest": made.digest.hex(), "predictions": found}
-    if address is None:
+    if place is None:
         output.result(value, shown)
         return 0 if all(one.get("code_agrees", True) for one in found) else EXIT_FAULTS_FOUND
     with Tally.open(workspace, ask_passphrase) as tally:
-        report = tally.lithic.compare(made, parse_address(address), inputs)
+        kernels = tally.lithic
+        address = parse_address(place) if place.startswith("0x") else kernels.kernel_of(ModelRef.parse(place))
+        report = kernels.compare(made, address, inputs)
     if not output.json:
         output.result(value, shown)
     output.report(report, {**value, "at": address})

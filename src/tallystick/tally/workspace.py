@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from tallystick.tally.inference import Logs
+    from tallystick.tally.lithic import Kernels
     from tallystick.tally.models import Models
 
 ACCOUNT = "main"  # the account that sends transactions
@@ -44,6 +45,7 @@ class Tally:
     if TYPE_CHECKING:
         models: Models
         inference: Logs
+        lithic: Kernels
 
     def __init__(self, workspace: Workspace, passphrase: PassphrasePort) -> None:
         self.workspace = workspace

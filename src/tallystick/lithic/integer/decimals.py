@@ -33,4 +33,3 @@ def positive(text: object, what: str = "number") -> Fraction:
     if found <= 0:
         raise InvalidInput("kernel.decimal", f"{what} must be positive", expected="> 0", got=text)
     return found
-
