@@ -73,6 +73,7 @@ class Built:
     """A kernel, what it was made from, and what was measured on the rows held out."""
 
     application: Application
+    fitted: Any
     onnx: bytes
     trained: FloatModel
     kernel: Kernel
@@ -103,7 +104,7 @@ def build(application: Application) -> Built:
     check_quality(compared)
     inputs = encode(kernel.model.input, held_out.features[:GAS_ROWS], clip=True)
     gas = measure(kernel, [tuple(map(int, row)) for row in inputs])
-    return Built(application, onnx, trained, kernel, held_out, compared, gas)
+    return Built(application, fitted, onnx, trained, kernel, held_out, compared, gas)
 
 
 def figures(built: Built) -> dict[str, str]:

@@ -23,6 +23,7 @@ from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.lithic import check_artifact
 from tallystick.lithic.contract import calldata
+from tallystick.lithic.floats import decide, evaluate
 from tallystick.lithic.integer.reference import pack
 from tallystick.lithic.quantise.grids import decode
 from tallystick.tally import Tally
@@ -83,8 +84,9 @@ class Desk:
         assert receipt.contract_address is not None
         return receipt.contract_address
 
-    def send(self, to: str, data: bytes) -> None:
-        self.tally.outbox.send_and_wait(Call(to, data), key=keccak(data).hex())
+    def send(self, to: str, data: bytes) -> int:
+        """Send a transaction; return the gas that it took."""
+        return self.tally.outbox.send_and_wait(Call(to, data), key=keccak(data).hex()).gas_used
 
     def says(self, to: str, data: bytes, sender: str | None = None) -> bool:
         return bool(int.from_bytes(self.tally.node.call(to, data, sender=sender or self.account)))
@@ -114,6 +116,16 @@ def test_the_code_answers_as_the_reference_within_its_bound_of_gas(name: str) ->
         x = made.encoded(row)
         assert made.kernel.run(x) == made.kernel.predict(x)
     assert made.gas.least <= made.gas.median <= made.gas.greatest <= made.kernel.worst_gas
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_kernel_decides_as_scikit_learn_does(name: str) -> None:
+    made = built(name)
+    said = made.fitted.predict(made.held_out.features)
+    read = decide(made.trained, evaluate(made.trained, made.held_out.features)[-1])
+    assert (said == read).mean() >= 0.998  # the file has single precision
+    answers = [made.kernel.predict(made.encoded(row))[0] for row in range(len(said))]
+    assert (said == answers).mean() >= 0.98
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -176,7 +188,8 @@ def test_a_lender_approves_and_refuses_as_the_model_and_takes_no_borrowers_word(
     approved = invocation("is_approved(address)", SOMEBODY)
     for decision in (1, 0):
         application = row_decided(made, decision)
-        desk.send(lender, invocation("decide(address,bytes)", SOMEBODY, application))
+        gas = desk.send(lender, invocation("decide(address,bytes)", SOMEBODY, application))
+        assert gas < 60_000  # as README.md says
         assert desk.says(lender, approved) == bool(decision)
     own_words = invocation("decide(address,bytes)", STRANGER, row_decided(made, 1))
     with pytest.raises(Rejected, match="lender: not the underwriter"):
