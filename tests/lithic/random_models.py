@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from random import Random
 
+import pytest
 from hypothesis import strategies as st
 
 from tallystick.lithic.integer.intervals import Interval, after
@@ -30,12 +31,13 @@ from tallystick.lithic.integer.model import (
 
 LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 KINDS = ("dense", "relu", "shift", "table", "squares", "onehot", "maxpool", "trees")
+PATIENCE = pytest.mark.timeout(1_800 if LONG else 300)
 WIDTH_MAX = 40  # more would make the EVM of the tests the slow part
 
 
 def examples(short: int) -> int:
-    """Return how many examples a test takes: fifty times as many in the long form."""
-    return 50 * short if LONG else short
+    """Return how many examples a test takes: twenty times as many in the long form."""
+    return 20 * short if LONG else short
 
 
 @st.composite

@@ -13,8 +13,9 @@ from tallystick.lithic.integer.model import Dense, Field, Input, IntegerModel, R
 from tallystick.lithic.integer.reference import predict
 from tests.lithic.kernel_kit import ADDRESS, PREDICT, VIEWS, Kernel, answer, calldata, reason
 from tests.lithic.kernel_models import dense, model
-from tests.lithic.random_models import examples, models
+from tests.lithic.random_models import PATIENCE, examples, models
 
+pytestmark = PATIENCE
 MALFORMED, OUT_OF_RANGE = "kernel: malformed input", "kernel: input out of range"
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tallystick.lithic.evm.emit import emit_kernel
 from tallystick.lithic.integer.reference import predict
 from tests.lithic.kernel_kit import VIEWS, Kernel, answer, locate
-from tests.lithic.random_models import KINDS, examples, inputs, models
+from tests.lithic.random_models import KINDS, PATIENCE, examples, inputs, models
 
+pytestmark = PATIENCE
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -18,8 +18,9 @@ from tests.lithic import kernel_models
 from tests.lithic.evm.opcodes import opcodes
 from tests.lithic.kernel_kit import ADDRESS, Kernel, answer, calldata, locate, reason
 from tests.lithic.kernel_models import dense, model
-from tests.lithic.random_models import examples, inputs, models
+from tests.lithic.random_models import PATIENCE, examples, inputs, models
 
+pytestmark = PATIENCE
 SEEDS = st.integers(0, 2**32 - 1)
 ENDED = "kernel: a part is missing"
 

@@ -13,8 +13,9 @@ from tallystick.lithic.integer.intervals import Interval, after, intervals
 from tallystick.lithic.integer.model import Dense, Relu, Shift, Squares, Table, Trees
 from tallystick.lithic.integer.reference import apply, evaluate
 from tests.lithic.kernel_models import model
-from tests.lithic.random_models import examples, inputs, models
+from tests.lithic.random_models import PATIENCE, examples, inputs, models
 
+pytestmark = PATIENCE
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -16,8 +16,9 @@ from tallystick.lithic.lanes.packing import InputSet, bits_of, plan, single
 from tallystick.lithic.lanes.proof import check_packing, check_places
 from tallystick.lithic.lanes.source import Place, Source
 from tests.lithic.lanes.dense_steps import executed, extremes, random_input, steps, sums, unpacked
-from tests.lithic.random_models import examples
+from tests.lithic.random_models import PATIENCE, examples
 
+pytestmark = PATIENCE
 SEEDS = st.integers(0, 2**32 - 1)
 
 
