@@ -54,9 +54,12 @@ def _used(scores: Linear, layers: Sequence[Layer]) -> list[Indices]:
 
 
 def _columns(linear: Linear) -> Indices:
+    """Return the columns that some number depends on: one at least, for a step has to compute something."""
     if linear.index is not None:
-        return np.unique(linear.index[linear.weights != 0.0])
-    return np.flatnonzero(np.any(linear.weights != 0.0, axis=0))
+        found = np.unique(linear.index[linear.weights != 0.0])
+    else:
+        found = np.flatnonzero(np.any(linear.weights != 0.0, axis=0))
+    return found if len(found) else np.zeros(1, np.int64)
 
 
 def _inputs(layer: Layer, places: Indices) -> Indices:

@@ -40,6 +40,8 @@ def decision_of(outputs: dict[str, Value], task: Task | None, labels: Sequence[s
     for value in outputs.values():
         if isinstance(value, Unclear):
             raise InvalidInput("onnx.unsupported", value.why, hint=value.hint)
+        if isinstance(value, Numbers) and value.whole:
+            raise InvalidInput("onnx.unsupported", "the graph ends with the whole part of a number")
     choices = [value for value in outputs.values() if isinstance(value, Choice)]
     written = [value for value in outputs.values() if isinstance(value, Numbers | Curve)]
     if len(choices) > 1 or len(written) > 1 or (not choices and not written):

@@ -112,9 +112,12 @@ class Layer:
                 self.width, self.depth = len(groups), rows.layer.depth + 1
             case Forest(rows, _, outputs):
                 self.width, self.depth = outputs, rows.layer.depth + 1
-        if self.width > ONNX_KERNEL_LAYER_MAX:
+        if not 1 <= self.width <= ONNX_KERNEL_LAYER_MAX:
             raise InvalidInput(
-                "onnx.size", "a layer is too wide", expected=f"≤ {ONNX_KERNEL_LAYER_MAX}", got=self.width
+                "onnx.size",
+                "a layer is too wide, or empty",
+                expected=f"1 to {ONNX_KERNEL_LAYER_MAX} numbers",
+                got=self.width,
             )
         if self.depth > KERNEL_STEPS_MAX:
             raise InvalidInput("onnx.size", "the graph is too deep", expected=f"≤ {KERNEL_STEPS_MAX} layers")

@@ -135,7 +135,8 @@ class Node:
     def floats(self, name: str, default: Sequence[float] | None = ()) -> Constant:
         """Return a FLOATS attribute, or NAME_as_tensor where that is set, as float64."""
         if f"{name}_as_tensor" in self._attributes:
-            return self.array(f"{name}_as_tensor").astype(np.float64).ravel()
+            self._read.add(name)
+            return self._numeric(self.array(f"{name}_as_tensor")).astype(np.float64).ravel()
         return np.array(self._attribute(name, 6, default), dtype=np.float64)
 
     def texts(self, name: str) -> tuple[str, ...]:

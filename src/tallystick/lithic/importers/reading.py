@@ -112,7 +112,7 @@ def _read(graph: Graph, proto: object, values: dict[str, Value]) -> list[Value]:
         )
     outputs = operator.read(node)
     node.check_attributes()
-    return outputs
+    return [np.asarray(value) if isinstance(value, np.generic) else value for value in outputs]
 
 
 def _checked(value: Value, operator: str) -> int:

@@ -170,6 +170,8 @@ def joined(parts: list[Numbers | Constant], axis: int) -> Value:
     numbers = [part for part in parts if isinstance(part, Numbers)]
     if not numbers:
         return _together([part for part in parts if isinstance(part, np.ndarray)], axis)
+    if any(isinstance(part, np.ndarray) and part.dtype.kind not in "fiub" for part in parts):
+        raise InvalidInput("onnx.graph", "text is joined with numbers")
     layers = aligned([part.linear for part in numbers])
     rest = iter(layers)
     linears = [

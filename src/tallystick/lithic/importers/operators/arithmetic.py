@@ -196,7 +196,7 @@ def _absolute(node: Node) -> list[Value]:
 
 def _extreme(sign: float) -> Callable[[Node], list[Value]]:
     def read(node: Node) -> list[Value]:
-        parts = [node.tensor(place) for place in range(len(node.inputs))]
+        parts = [node.tensor(place) for place in range(max(len(node.inputs), 1))]
         numbers = [part for part in parts if isinstance(part, Numbers)]
         result: Numbers | Constant = parts[0] if not numbers else numbers[0]
         for part in parts:

@@ -238,7 +238,7 @@ OPERATORS = {
     "Scaler": Operator(_scaler),
     "Normalizer": Operator(_normalizer, "of probabilities"),
     "Binarizer": Operator(_binarizer),
-    "OneHotEncoder": Operator(_one_hot, "of numbers"),
+    "OneHotEncoder": Operator(_one_hot, "of whole numbers"),
     "LabelEncoder": Operator(_label_encoder, "of labels, and of numbers as numbers"),
     "Imputer": Operator(_imputer, "left out: a kernel's input has no missing values"),
     "ArrayFeatureExtractor": Operator(_extract),

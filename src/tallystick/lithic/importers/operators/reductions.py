@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 def _axes(node: Node, shape: Shape, inputs_from: int) -> tuple[tuple[int, ...], bool]:
     """Return the axes of a reduction, and whether they stay as axes of one; they were an attribute once."""
-    keeps, is_idle = bool(node.integer("keepdims", 1)), bool(node.integer("noop_with_empty_axes", 0))
+    keeps, is_idle = bool(node.integer("keepdims", 1)), node.integer("noop_with_empty_axes", 0) == 1
     if node.opset < inputs_from:
         axes = node.integers("axes", ())
     else:
@@ -77,8 +77,9 @@ def _mean(node: Node) -> list[Value]:
 
 def _sum_of_squares(node: Node) -> list[Value]:
     value = node.tensor(0)
-    squares = value * value if isinstance(value, np.ndarray) else Numbers(value.shape, squared(value.linear))
-    return [_summed(node, squares, 18)]
+    if isinstance(value, np.ndarray):
+        return [_summed(node, np.asarray(value * value), 18)]
+    return [_summed(node, Numbers(value.shape, squared(value.linear)), 18)]
 
 
 def _log_sum(node: Node) -> list[Value]:
