@@ -1,11 +1,14 @@
-"""Parsers of `lithic`: integer models, kernels and decimal numbers."""
+"""Parsers of `lithic`: integer models, kernels, tables and decimal numbers."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from tallystick.lithic.artifact import Artifact, SourceFile
 from tallystick.lithic.importers import read_onnx
 from tallystick.lithic.integer import decimals, document
 from tallystick.lithic.kernel import compile_integer
+from tallystick.lithic.tables import read_ranges, read_rows
 from tests.fuzz.targets import Target, of_text
 from tests.lithic import kernel_models
 
@@ -56,7 +59,18 @@ def _onnx() -> list[bytes]:
     ]
 
 
+def _rows(data: bytes) -> object:
+    return read_rows(data, ("a", "b"), label="y")
+
+
+def _ranges(is_toml: bool) -> Callable[[bytes], object]:
+    return lambda data: read_ranges(data, is_toml=is_toml)
+
+
 TARGETS = [
+    Target("lithic.rows", _rows, lambda: [b"a,b,y\n1,-2.5e3,yes\n", b'y,a,b\r\n"n,o",1,.5\r\n']),
+    Target("lithic.ranges_toml", _ranges(True), lambda: [b'age = [18, 90, 1]\n"mean radius" = [0, "30.5"]\n']),
+    Target("lithic.ranges_csv", _ranges(False), lambda: [b"feature,low,high,step\nage,18,90,1\nrate,0.1,0.3,\n"]),
     Target(
         "lithic.integer_model",
         document.from_bytes,
