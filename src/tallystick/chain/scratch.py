@@ -61,9 +61,9 @@ class ScratchEvm:
         state = self._state()
         to = bytes.fromhex(address[2:])
         state.mark_address_warm(to)
-        message = Message(gas=gas, to=to, sender=_CALLER, value=0, data=data, code=self._codes.get(to, b""))
         context = state.transaction_context_class(gas_price=0, origin=_CALLER)
         try:
+            message = Message(gas=gas, to=to, sender=_CALLER, value=0, data=data, code=self._codes.get(to, b""))
             done = state.computation_class.apply_message(state, message, context)
         except Exception as error:
             raise Broken("scratch.evm", "the EVM failed", got=f"{type(error).__name__}: {error}") from error
