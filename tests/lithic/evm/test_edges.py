@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,6 +12,8 @@ from tallystick.lithic.evm.emit import emit_kernel
 from tallystick.lithic.evm.parts import CODE_BYTES_MAX
 from tallystick.lithic.integer.model import (
     Dense,
+    Field,
+    Input,
     IntegerModel,
     MaxPool,
     Node,
@@ -132,6 +135,21 @@ def test_a_tree_that_alone_passes_the_limit_is_refused():
     with pytest.raises(InvalidInput) as refused:
         emit_kernel(model(Trees((0,), (tree(11), tree(2))), inputs=40), VIEWS, locate)
     assert refused.value.code == "kernel.size"
+
+
+def test_the_most_fields_that_a_kernel_has_are_all_taken():
+    fields = tuple(Field(f"f{k}", 0, 255, "0", "1") for k in range(4_096))
+    whole = IntegerModel("wide", Input(8, fields), (dense(4_096, 1, seed=6),), "positive", (), "1")
+    agree(Kernel(whole), *ends(whole), tuple(k * 37 % 256 for k in range(4_096)))
+    with pytest.raises(InvalidInput):
+        replace(whole, input=Input(8, (*fields, fields[0])))
+
+
+def test_the_most_steps_that_a_model_has_are_all_taken():
+    steps = (Relu(),) * 31 + (Shift(0),) * 31 + (Dense(((-1, 1),), (3,)), Shift(1))
+    agree(Kernel(model(*steps, inputs=2)), (0, 255), (255, 0), (1, 1))
+    with pytest.raises(InvalidInput):
+        model(*steps, Shift(0), inputs=2)
 
 
 @pytest.mark.parametrize("limit", [CODE_BYTES_MAX, 6_000, 2_000])
