@@ -9,10 +9,9 @@ from tallystick.chain.bindings.committee import FeatureDemand
 from tallystick.chain.bindings.signed_feeds import SignedFeeds
 from tallystick.contracts import artifact
 from tallystick.core.digest import sha256
-from tallystick.lithic.committee.answer import key_proof
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.feeds import FeedReading, feeds_domain
-from tests.contracts.committee_kit import BOND, KERNEL, Kit
+from tests.contracts.committee_kit import BOND, KERNEL, Kit, key_proof
 
 DATA = bytes(range(60))
 

@@ -9,7 +9,8 @@ from tallystick.chain.bindings.committee import Committee, Terms
 from tallystick.chain.calls import Call
 from tallystick.contracts import artifact
 from tallystick.core.digest import sha256
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain, commitment, key_proof
+from tallystick.core.eip712 import sign_digest
+from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain, commitment, key_digest
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, request_id
 
@@ -35,6 +36,11 @@ def predict(data: Bytes[8192]) -> DynArray[int256, 256]:
     assert len(data) != 0, "kernel: malformed input"
     return [self.answer, 7]
 """
+
+
+def key_proof(secret, provider, domain):
+    """Return the signature by which a signing key says that it is this provider's."""
+    return sign_digest(secret, key_digest(provider, domain))
 
 
 @dataclass(frozen=True)

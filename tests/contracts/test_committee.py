@@ -9,10 +9,10 @@ import pytest
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings import committee as binding
 from tallystick.core.errors import Rejected
-from tallystick.lithic.committee.answer import commitment, key_proof
+from tallystick.lithic.committee.answer import commitment
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.request import request_id
-from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE, Kit
+from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE, Kit, key_proof
 
 NUMBER = int(OutputKind.NUMBER)
 DAY = 86_400

@@ -6,9 +6,8 @@ import pytest
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings import committee as binding
-from tallystick.lithic.committee.answer import key_proof
 from tallystick.lithic.committee.request import NOBODY
-from tests.contracts.committee_kit import BOND, MODEL, Kit
+from tests.contracts.committee_kit import BOND, MODEL, Kit, key_proof
 
 DAY = 86_400
 

@@ -241,6 +241,8 @@ KERNEL_TABLE_BYTES_MAX: Final = 256 * 2**20  # of its file
 KERNEL_RANGES_BYTES_MAX: Final = 2**20  # of a file of ranges: a line for each feature
 KERNEL_DECIMAL_CHARS_MAX: Final = 77  # of a scale, an origin or a step: numerator and denominator fit 256 bits each
 KERNEL_INTEGER_BITS_MAX: Final = 256  # of a weight or any other number of a model, sign included: a word of the EVM
+STAGED_WIDTH_MAX: Final = 1_024  # numbers of a vector that OptimisticModel takes: Bytes[32768]
+STAGED_ANSWER_MAX: Final = 256  # numbers of an answer that it takes: DynArray[int256, 256]
 
 # --- kernels read from ONNX
 ONNX_KERNEL_BYTES_MAX: Final = 64 * 2**20  # of a file: a million float32 weights are 4 MiB, trees are wordier
@@ -257,9 +259,13 @@ ONNX_KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees that nobody b
 COMMITTEE_MEMBERS_MAX: Final = 15  # seats of one request, as the contract allows; settling reads each of them
 COMMITTEE_INPUT_BYTES_MAX: Final = 8_192  # the input of one request, as the contract allows; a kernel takes no more
 NODE_CONFIG_BYTES_MAX: Final = 2**20  # what a provider node is to answer for
+NODE_MODELS_MAX: Final = 256  # models that one node serves
+NODE_COLLECT_S: Final = 3_600.0  # between two looks at what was earned; each collection costs gas
 NODE_JOB_BYTES_MAX: Final = 2**16  # one request in a provider's journal
 NODE_JOBS_MAX: Final = 10_000  # requests in a provider's journal that are not over; more cannot be revealed in time
 NODE_POLL_S: Final = 2.0  # between two looks at the chain: a reveal takes at least 60 s
 NODE_REVEAL_MARGIN_S: Final = 20  # a commitment is made only if so much of the time for it is left
+NODE_SETTLE_TURN_S: Final = 15.0  # a member waits so long for each member named before it, then settles itself
+NODE_SENDS_MAX: Final = 8  # of one call that was mined and reverted; the chain moved under it each time
 NODE_ANSWER_BYTES_MAX: Final = 2**20  # what a model endpoint answers; a label has some bytes
 NODE_ANSWER_S: Final = 60.0  # for a model to answer; the terms of a request may allow less

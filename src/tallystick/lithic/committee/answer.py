@@ -43,9 +43,9 @@ def assurance_domain(chain_id: int, contract: str) -> eip712.Domain:
     return eip712.Domain(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
 
 
-def key_proof(secret: bytes, provider: str, domain: eip712.Domain) -> bytes:
-    """Return the signature by which a signing key says that it is this provider's."""
-    return eip712.sign_digest(secret, eip712.typed_digest(domain, KEY_TYPE, (provider,)))
+def key_digest(provider: str, domain: eip712.Domain) -> bytes:
+    """Return what a signing key signs to say that it is this provider's."""
+    return eip712.typed_digest(domain, KEY_TYPE, (provider,))
 
 
 def commitment(digest: bytes, provider: str, salt: bytes) -> bytes:
