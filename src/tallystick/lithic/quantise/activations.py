@@ -37,7 +37,7 @@ def push_relu(draft: Draft, weight_bits: int, activation_bits: int, *, alike: bo
         cut = scale * (half or (1 << shift) - 1) if z.high > 0 else Fraction(0)
         beyond = cut if cap is None else max(cut, scale * (z.high - half - (cap << shift)))
         error = form.error.plus(Errors(cut, beyond, beyond)).rounded()
-        forms.append(Form(Fraction(0), {place: scale * (1 << shift)}, error))
+        forms.append(Form.of(Fraction(0), {place: scale * (1 << shift)}, error))
     draft.push(Relu(shift, cap), forms)
 
 
@@ -120,7 +120,7 @@ def _push_table(
         values.append(nearest(((y[0] + y[1]) / 2 - offset) / unit))
         worst = max(worst, *(abs(found - offset - unit * values[-1]) for found in y))
     forms = [
-        Form(offset, {k: unit}, form.error.times(slope).plus(everywhere(worst + _FUNCTION_ERROR)).rounded())
+        Form.of(offset, {k: unit}, form.error.times(slope).plus(everywhere(worst + _FUNCTION_ERROR)).rounded())
         for k, form in enumerate(draft.forms)
     ]
     draft.push(Table(shift, low, tuple(values)), forms)

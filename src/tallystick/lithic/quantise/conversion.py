@@ -123,7 +123,7 @@ def _draft(into: Input, given: Sequence[Range], sample: Any) -> Draft:
         origin, step = Fraction(field.origin), Fraction(field.step)
         off = Fraction(0) if declared_range.step or field.low == field.high else step / 2
         error = Errors(Fraction(0), Fraction(0), off) if off else EXACT
-        forms.append(Form(origin, {place: step}, error))
+        forms.append(Form.of(origin, {place: step}, error))
     rows = None if sample is None else encode(into, sample, clip=True)
     return Draft(tuple(forms), tuple(Interval(field.low, field.high) for field in into.fields), rows)
 

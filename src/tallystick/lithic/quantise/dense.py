@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from tallystick.lithic.integer.model import Dense
 from tallystick.lithic.quantise.draft import Draft
-from tallystick.lithic.quantise.exact import nearest, rounded_up
+from tallystick.lithic.quantise.exact import rounded_up
 from tallystick.lithic.quantise.forms import Form, everywhere
 
 _USUAL_BITS = 2  # by which the most is above the average where nothing is unusual
@@ -39,12 +39,13 @@ def rounded(draft: Draft, bits: int, *, alike: bool) -> Rounded:
     scales = _scales(draft, (1 << (bits - 1)) - 1, alike=alike)
     rows, biases, forms = [], [], []
     for place, (form, scale) in enumerate(zip(draft.forms, scales, strict=True)):
-        weights = {at: nearest(factor / scale) for at, factor in form.terms.items() if spans[at]}
-        bias = nearest(form.offset / scale)
+        unit, parts = form.divisor * scale.numerator, scale.denominator  # one of the scale is unit / parts numerators
+        weights = {at: _nearest(n * parts, unit) for at, n in form.numerators.items() if spans[at]}
+        bias = _nearest(form.constant * parts, unit)
         rows.append(tuple(weights.get(at, 0) for at in range(len(spans))))
         biases.append(bias)
-        lost = _lost(draft, form, scale, weights, bias)
-        forms.append(Form(Fraction(0), {place: scale}, form.error.plus(everywhere(lost)).rounded()))
+        lost = Fraction(_lost(draft, form, parts, unit, weights, bias), form.divisor * parts)
+        forms.append(Form.of(Fraction(0), {place: scale}, form.error.plus(everywhere(lost)).rounded()))
     return Rounded(Dense(tuple(rows), tuple(biases)), tuple(forms))
 
 
@@ -54,25 +55,30 @@ def push_dense(draft: Draft, bits: int, *, alike: bool) -> None:
     draft.push(made.step, made.forms)
 
 
-def _lost(draft: Draft, form: Form, scale: Fraction, weights: dict[int, int], bias: int) -> Fraction:
-    """Return how far scale · (weights · x + bias) can be from the form."""
-    low = high = form.offset - scale * bias
+def _lost(draft: Draft, form: Form, parts: int, unit: int, weights: dict[int, int], bias: int) -> int:
+    """Return how far weights · x + bias can be from the form, in its numerators' parts."""
+    low = high = form.constant * parts - unit * bias
     for at, weight in weights.items():
-        residue, z = form.terms[at] - scale * weight, draft.ranges[at]
-        ends = (residue * z.low, residue * z.high)
-        low, high = low + min(ends), high + max(ends)
+        residue, z = form.numerators[at] * parts - unit * weight, draft.ranges[at]
+        first, last = (z.low, z.high) if residue > 0 else (z.high, z.low)
+        low, high = low + residue * first, high + residue * last
     return max(abs(low), abs(high))
+
+
+def _nearest(numerator: int, denominator: int) -> int:
+    """Return the nearest integer to a ratio, as `exact.nearest`."""
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _scales(draft: Draft, limit: int, *, alike: bool) -> list[Fraction]:
     """Return the scale of each row."""
     groups = [draft.forms] if alike else [(form,) for form in draft.forms]
-    spans, means = [Fraction(span) for span in draft.spans()], draft.means()
+    spans, totals = draft.spans(), draft.totals()
     found = []
     for forms in groups:
         scale = _scale(forms, spans, limit)
-        if means is not None:
-            usual = _scale(forms, means, limit) * (1 << _USUAL_BITS)
+        if totals is not None:
+            usual = _scale(forms, totals, limit) * (1 << _USUAL_BITS)
             scale = min(scale, max(usual, scale / (1 << _FINER_BITS)))
         if not alike:
             # a bias that outweighs every input counts as one, or it would make all sums wide
@@ -81,12 +87,20 @@ def _scales(draft: Draft, limit: int, *, alike: bool) -> list[Fraction]:
     return found
 
 
-def _scale(forms: Sequence[Form], sizes: Sequence[Fraction], limit: int) -> Fraction:
-    """Return the scale at which the input that adds most, were it as great as the greatest, has a weight of `limit`."""
-    added = max((abs(factor) * sizes[at] for form in forms for at, factor in form.terms.items()), default=Fraction(0))
+def _scale(forms: Sequence[Form], sizes: Sequence[int], limit: int) -> Fraction:
+    """Return the scale at which the input that adds most, were it as great as the greatest, has a weight of `limit`.
+
+    sizes  how great each integer is, beside the others
+    """
+    added = max(_most(form, sizes) for form in forms)
     return (added or max(abs(form.offset) for form in forms)) / (_widest(forms, sizes) * limit)
 
 
-def _widest(forms: Sequence[Form], sizes: Sequence[Fraction]) -> Fraction:
-    """Return the greatest size of the forms' inputs, one if they have none."""
-    return max((sizes[at] for form in forms for at in form.terms), default=Fraction(0)) or Fraction(1)
+def _most(form: Form, sizes: Sequence[int]) -> Fraction:
+    """Return the most that one integer adds to the form."""
+    return Fraction(max((abs(n) * sizes[at] for at, n in form.numerators.items()), default=0), form.divisor)
+
+
+def _widest(forms: Sequence[Form], sizes: Sequence[int]) -> int:
+    """Return the greatest size of the forms' integers, one if they have none."""
+    return max((sizes[at] for form in forms for at in form.numerators), default=0) or 1

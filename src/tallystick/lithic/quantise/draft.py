@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tallystick.lithic.integer.batch import apply_rows
@@ -42,18 +41,19 @@ class Draft:
         """Return how great each integer can be, sign aside."""
         return [max(abs(z.low), abs(z.high)) for z in self.ranges]
 
-    def means(self) -> list[Fraction] | None:
-        """Return how great each integer is on the sample's average, sign aside; nothing without a sample."""
+    def totals(self) -> list[int] | None:
+        """Return the sum of each integer over the sample, sign aside: how great it is, beside others, on average."""
         if self.sample is None or not len(self.sample):
             return None
         is_small = self.sample.dtype != object and max(self.spans(), default=0) * len(self.sample) < 1 << 63
         sums = abs(self.sample if is_small else self.sample.astype(object)).sum(axis=0)
-        return [Fraction(int(total), len(self.sample)) for total in sums]
+        return [int(total) for total in sums]
 
     def is_ready(self, *, alike: bool) -> bool:
         """Whether each number is a positive multiple of the integer at its place; `alike`, the same multiple."""
         if len(self.forms) != len(self.ranges):
             return False
-        if any(form.offset or list(form.terms) != [k] or form.terms[k] < 0 for k, form in enumerate(self.forms)):
-            return False
+        for place, form in enumerate(self.forms):
+            if form.constant or list(form.numerators) != [place] or form.numerators[place] < 0:
+                return False
         return not alike or len({form.single[1] for form in self.forms}) == 1

@@ -7,12 +7,14 @@ or thresholds, without a rounding between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite, lcm
 from typing import NamedTuple
 
-from tallystick.lithic.quantise.exact import rounded_up, trained
+from tallystick.core.errors import InvalidInput
+from tallystick.lithic.quantise.exact import rounded_up
 
 _ERROR_DIGITS = 12  # of a bound under way; keeps its fractions short
 
@@ -52,40 +54,91 @@ def everywhere(bound: Fraction) -> Errors:
 
 @dataclass(frozen=True)
 class Form:
-    """offset + Σ factor · integer, and its error; terms by the place of the integer, none of them zero."""
+    """(constant + Σ numerator · integer) / divisor, and its error.
 
-    offset: Fraction
-    terms: Mapping[int, Fraction]
+    Numerators stand by the integer's place, none is zero. One divisor is for all, so that sums over thousands of weights
+    are sums of integers.
+    """
+
+    constant: int
+    numerators: Mapping[int, int]
+    divisor: int
     error: Errors = EXACT
+
+    @classmethod
+    def of(cls, offset: Fraction, factors: Mapping[int, Fraction], error: Errors = EXACT) -> Form:
+        """Return offset + Σ factor · integer."""
+        divisor = lcm(offset.denominator, *(factor.denominator for factor in factors.values()))
+        numerators = {place: int(factor * divisor) for place, factor in factors.items() if factor}
+        return cls(int(offset * divisor), numerators, divisor, error)
+
+    @property
+    def offset(self) -> Fraction:
+        """What it is where every integer is zero."""
+        return Fraction(self.constant, self.divisor)
 
     @property
     def is_single(self) -> bool:
         """Whether it is said in one integer at most."""
-        return len(self.terms) <= 1
+        return len(self.numerators) <= 1
 
     @property
     def single(self) -> tuple[int, Fraction]:
         """The one integer's place and factor."""
-        ((place, factor),) = self.terms.items()
-        return place, factor
+        ((place, numerator),) = self.numerators.items()
+        return place, Fraction(numerator, self.divisor)
 
 
-def affine(weights: Iterable[Sequence[float]], bias: Iterable[float], forms: Sequence[Form]) -> tuple[Form, ...]:
+def affine(weights: Sequence[Sequence[float]], bias: Sequence[float], forms: Sequence[Form]) -> tuple[Form, ...]:
     """Return weights · forms + bias; raises InvalidInput "kernel.float" when one of them is not finite."""
-    exact = ([trained(w, "a weight") for w in row] for row in weights)
-    return tuple(combined(row, trained(b, "a bias"), forms) for row, b in zip(exact, bias, strict=True))
+    sums = Sums(forms)
+    return tuple(sums.over(*_integers([*row, b])) for row, b in zip(weights, bias, strict=True))
 
 
-def combined(weights: Sequence[Fraction], bias: Fraction, forms: Sequence[Form]) -> Form:
+def combined(weights: Sequence[int], bias: Fraction, forms: Sequence[Form]) -> Form:
     """Return Σ weight · form + bias."""
-    offset, terms, error = bias, dict[int, Fraction](), EXACT
-    for weight, form in zip(weights, forms, strict=True):
-        if not weight:
-            continue
-        if form.offset:
-            offset += weight * form.offset
-        for place, factor in form.terms.items():
-            terms[place] = terms.get(place, 0) + weight * factor
-        if form.error is not EXACT:
-            error = error.plus(form.error.times(weight))
-    return Form(offset, {place: factor for place, factor in terms.items() if factor}, error)
+    scaled = [*(weight * bias.denominator for weight in weights), bias.numerator]
+    return Sums(forms).over(scaled, bias.denominator)
+
+
+class Sums:
+    """Weighted sums over the same forms, brought to one divisor beforehand."""
+
+    def __init__(self, forms: Sequence[Form]) -> None:
+        """Take the forms that sums are of."""
+        self._divisor = lcm(*(form.divisor for form in forms))
+        self._forms = [_over(form, self._divisor) for form in forms]
+        inexact = [(place, form.error) for place, form in enumerate(forms) if any(form.error)]
+        self._error_divisor = lcm(*(part.denominator for _, error in inexact for part in error))
+        self._errors = [(place, [int(part * self._error_divisor) for part in error]) for place, error in inexact]
+
+    def over(self, weights: Sequence[int], divisor: int) -> Form:
+        """Return (Σ weight · form + bias) / divisor; the bias is the last of the weights."""
+        constant = weights[-1] * self._divisor
+        numerators: dict[int, int] = {}
+        for weight, (own, terms) in zip(weights, self._forms, strict=False):
+            if weight:
+                constant += weight * own
+                for place, numerator in terms:
+                    numerators[place] = numerators.get(place, 0) + weight * numerator
+        error = EXACT
+        if self._errors:
+            sums = (sum(abs(weights[place]) * parts[k] for place, parts in self._errors) for k in range(3))
+            error = Errors(*(Fraction(total, self._error_divisor * divisor) for total in sums))
+        kept = {place: numerator for place, numerator in numerators.items() if numerator}
+        return Form(constant, kept, self._divisor * divisor, error)
+
+
+def _over(form: Form, divisor: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return the constant and the numerators of a form over another divisor, a multiple of its own."""
+    times = divisor // form.divisor
+    return form.constant * times, [(place, numerator * times) for place, numerator in form.numerators.items()]
+
+
+def _integers(row: Sequence[float]) -> tuple[list[int], int]:
+    """Return integers and a power of two that they are to be divided by: every bit of each float."""
+    if not all(map(isfinite, row)):
+        raise InvalidInput("kernel.float", "a weight or a bias is not a finite number")
+    ratios = [value.as_integer_ratio() for value in row]
+    divisor = max(denominator for _, denominator in ratios)
+    return [numerator * (divisor // denominator) for numerator, denominator in ratios], divisor

@@ -30,16 +30,15 @@ class Outcome:
     is_difference: bool
     less: Fraction
 
-    def reading(self, values: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
+    def reading(self, values: tuple[int, ...]) -> tuple[int, ...]:
         """Return what the kernel gives of a sum's scores, but for what is subtracted once."""
         return (values[1] - values[0],) if self.is_difference else values
 
     def forms(self, scores: tuple[Form, ...]) -> tuple[Form, ...]:
         """Return what the kernel gives of the float model's scores."""
-        one = Fraction(1)
         if self.is_difference:
-            return (combined((-one, one), Fraction(0), scores),)
-        return tuple(combined((one,), -self.less, (score,)) for score in scores) if self.less else scores
+            return (combined((-1, 1), Fraction(0), scores),)
+        return tuple(combined((1,), -self.less, (score,)) for score in scores) if self.less else scores
 
 
 def outcome_for(model: FloatModel, width: int) -> Outcome:

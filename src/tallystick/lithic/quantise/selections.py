@@ -29,7 +29,7 @@ def push_one_hot(draft: Draft, columns: Sequence[tuple[float, ...] | None]) -> N
 
     raises  InvalidInput "kernel.unsupported" when a column is mixed with another before
     """
-    places = [form.single[0] for form in draft.forms if len(form.terms) == 1]
+    places = [form.single[0] for form in draft.forms if len(form.numerators) == 1]
     if len(places) != len(draft.forms) or len(set(places)) != len(places):
         raise InvalidInput("kernel.unsupported", "one-hot columns must be features, not mixtures of features")
     chosen: list[Vector | None] = [None] * len(draft.ranges)
@@ -44,10 +44,10 @@ def push_one_hot(draft: Draft, columns: Sequence[tuple[float, ...] | None]) -> N
     for form, column in zip(draft.forms, columns, strict=True):
         place, factor = form.single
         if column is None:
-            forms.append(Form(form.offset, {starts[place]: factor}, form.error))
+            forms.append(Form.of(form.offset, {starts[place]: factor}, form.error))
         else:
             error = Errors(*(Fraction(bool(e)) for e in form.error))
-            forms += (Form(Fraction(0), {starts[place] + k: Fraction(1)}, error) for k in range(len(column)))
+            forms += (Form(0, {starts[place] + k: 1}, 1, error) for k in range(len(column)))
     draft.push(OneHot(tuple(chosen)), forms)
 
 
@@ -60,19 +60,19 @@ def push_max_pool(draft: Draft, groups: Sequence[tuple[int, ...]], weight_bits: 
         members = [draft.forms[i] for i in group]
         places.append(tuple(form.single[0] for form in members))
         error = Errors(*(max(errors) for errors in zip(*(form.error for form in members), strict=True)))
-        forms.append(Form(members[0].offset, {at: members[0].single[1]}, error))
+        forms.append(Form.of(members[0].offset, {at: members[0].single[1]}, error))
     draft.push(MaxPool(tuple(places)), forms)
 
 
 def _squared(form: Form, spans: Sequence[int], count: int) -> Form:
     """Return the square: (o + f · q)² = o² + 2of · q + f² · q², off by e · (2 |o + f · q| + e)."""
-    if not form.terms:
-        return Form(form.offset**2, {}, form.error)
-    place, factor = form.single
-    terms = {place: 2 * form.offset * factor, count + place: factor**2}
-    reach = abs(form.offset) + abs(factor) * spans[place]
+    reach = abs(form.offset) + Fraction(sum(abs(n) * spans[at] for at, n in form.numerators.items()), form.divisor)
     error = Errors(*(e * (2 * reach + e) for e in form.error)).rounded()
-    return Form(form.offset**2, {at: f for at, f in terms.items() if f}, error)
+    if not form.numerators:
+        return Form.of(form.offset**2, {}, error)
+    place, factor = form.single
+    factors = {place: 2 * form.offset * factor, count + place: factor**2}
+    return Form.of(form.offset**2, factors, error)
 
 
 def _category(form: Form, value: float) -> int:
@@ -82,6 +82,6 @@ def _category(form: Form, value: float) -> int:
 
 
 def _is_alike(forms: Sequence[Form]) -> bool:
-    if any(len(form.terms) != 1 for form in forms):
+    if any(len(form.numerators) != 1 for form in forms):
         return False
     return len({(form.offset, form.single[1]) for form in forms}) == 1 and forms[0].single[1] > 0

@@ -24,7 +24,7 @@ from tallystick.lithic.quantise.draft import Draft
 from tallystick.lithic.quantise.exact import nearest, threshold, trained
 from tallystick.lithic.quantise.forms import EXACT, Errors, Form, everywhere
 
-Leaf = tuple[Fraction, ...]
+Leaf = tuple[int, ...]  # numerators over one power of two, which has every bit of every leaf
 FloatTree = floats.Fork | tuple[float, ...]
 
 _POWER_MAX = 70  # of a scale 2**-power, whose decimal has as many digits
@@ -41,18 +41,16 @@ def push_trees(
     """
     if not all(form.is_single for form in draft.forms):
         push_dense(draft, weight_bits, alike=False)
-    grower = _Grower(draft, reading)
-    leaves = [grower.leaf(leaf) for leaf in _leaves(step.trees)]
-    base = [value - less for value in grower.leaf(step.base)]
-    scale = _scale(max(abs(value) for leaf in (leaves or [tuple(base)]) for value in leaf), leaf_bits)
-    grown = [grower.grow(tree, scale) for tree in step.trees]
-    integers = tuple(nearest(value / scale) for value in base)
+    grower = _Grower(draft, step, reading, leaf_bits)
+    grown = [grower.grow(tree) for tree in step.trees]
+    base = [Fraction(value, grower.divisor) - less for value in grower.leaf(step.base)]
+    integers = tuple(nearest(value / grower.scale) for value in base)
     forms = []
     for k, (value, integer) in enumerate(zip(base, integers, strict=True)):
-        error = everywhere(abs(value - scale * integer))
-        for tree in grown:
-            error = error.plus(tree.error(k, scale))
-        forms.append(Form(Fraction(0), {k: scale}, error.rounded()))
+        errors = [tree.error(k, grower.unit) for tree in grown]
+        totals = (Fraction(sum(error[mode] for error in errors), grower.divisor) for mode in range(3))
+        error = everywhere(abs(value - grower.scale * integer)).plus(Errors(*totals))
+        forms.append(Form.of(Fraction(0), {k: grower.scale}, error.rounded()))
     draft.push(Trees(integers, tuple(tree.root for tree in grown)), forms)
 
 
@@ -70,52 +68,64 @@ class _Grown:
     leaves: list[Leaf] = field(default_factory=list)
     way: Errors = EXACT
 
-    def error(self, output: int, scale: Fraction) -> Errors:
+    def error(self, output: int, unit: Fraction) -> list[Fraction]:
         """Return how far off the tree is: its worst leaf, and where the way is off, from any leaf to any other."""
         values = [leaf[output] for leaf in self.all_leaves]
         apart = max(values) - min(values)
-        rounding = max(abs(leaf[output] - scale * nearest(leaf[output] / scale)) for leaf in self.leaves)
-        return Errors(*(rounding + (apart if off else 0) for off in self.way))
+        rounding = max(abs(leaf[output] - unit * nearest(leaf[output] / unit)) for leaf in self.leaves)
+        return [rounding + (apart if off else 0) for off in self.way]
 
 
 class _Grower:
-    """Makes integer trees of float trees over the draft's forms."""
+    """Makes integer trees of float trees over the draft's forms.
 
-    def __init__(self, draft: Draft, reading: Callable[[Leaf], Leaf]) -> None:
+    divisor  of the leaves' numerators
+    scale    of the integer leaves: the power of two in which the greatest takes all the bits
+    unit     the same in numerators
+    """
+
+    def __init__(self, draft: Draft, step: floats.Trees, reading: Callable[[Leaf], Leaf], bits: int) -> None:
         self._forms, self._ranges, self._reading = draft.forms, draft.ranges, reading
+        leaves = [*_leaves(step.trees)]
+        self.divisor = max(trained(value, "a leaf").denominator for leaf in [*leaves, step.base] for value in leaf)
+        greatest = max(abs(value) for leaf in leaves or [step.base] for value in self.leaf(leaf))
+        self.scale = _scale(Fraction(greatest, self.divisor), bits)
+        self.unit = self.scale * self.divisor
 
     def leaf(self, values: tuple[float, ...]) -> Leaf:
-        """Return a leaf's exact numbers."""
-        return self._reading(tuple(trained(value, "a leaf") for value in values))
+        """Return a leaf's exact numerators."""
+        ratios = [float(value).as_integer_ratio() for value in values]
+        return self._reading(tuple(n * (self.divisor // denominator) for n, denominator in ratios))
 
-    def grow(self, tree: FloatTree, scale: Fraction) -> _Grown:
+    def grow(self, tree: FloatTree) -> _Grown:
         """Return the tree on the grid, without forks that no input in range takes both ways."""
         grown = _Grown([self.leaf(leaf) for leaf in _leaves([tree])])
-        grown.root = self._branch(tree, scale, grown, {})
+        grown.root = self._branch(tree, grown, {})
         return grown
 
-    def _branch(self, tree: FloatTree, scale: Fraction, grown: _Grown, known: dict[int, Interval]) -> Node | Vector:
+    def _branch(self, tree: FloatTree, grown: _Grown, known: dict[int, Interval]) -> Node | Vector:
         if not isinstance(tree, floats.Fork):
             leaf = self.leaf(tree)
             grown.leaves.append(leaf)
-            return tuple(nearest(value / scale) for value in leaf)
+            return tuple(nearest(value / self.unit) for value in leaf)
         form = self._forms[tree.feature]
-        grown.way = Errors(*(max(a, b) for a, b in zip(grown.way, form.error, strict=True)))
+        if any(form.error):
+            grown.way = Errors(*(max(a, b) for a, b in zip(grown.way, form.error, strict=True)))
         t = threshold(tree.threshold)
-        if not form.terms:
+        if not form.numerators:
             is_left = form.offset < t if tree.strict else form.offset <= t
-            return self._branch(tree.left if is_left else tree.right, scale, grown, known)
+            return self._branch(tree.left if is_left else tree.right, grown, known)
         place, factor = form.single
         edge = (t - form.offset) / factor
         first, second = (tree.left, tree.right) if factor > 0 else (tree.right, tree.left)
         below = ceil(edge) if tree.strict == (factor > 0) else floor(edge) + 1
         low, high = known.get(place, self._ranges[place])
         if high < below:
-            return self._branch(first, scale, grown, known)
+            return self._branch(first, grown, known)
         if low >= below:
-            return self._branch(second, scale, grown, known)
-        left = self._branch(first, scale, grown, known | {place: Interval(low, below - 1)})
-        right = self._branch(second, scale, grown, known | {place: Interval(below, high)})
+            return self._branch(second, grown, known)
+        left = self._branch(first, grown, known | {place: Interval(low, below - 1)})
+        right = self._branch(second, grown, known | {place: Interval(below, high)})
         return left if left == right else Node(place, below, left, right)
 
 
