@@ -71,7 +71,7 @@ def tree(fitted, reading, at: int = 0) -> Fork | tuple[float, ...]:
     return Fork(int(fitted.feature[at]), float(fitted.threshold[at]), left, right)
 
 
-def _briefly(estimator, x, y):
+def briefly(estimator, x, y):
     """Return the estimator, fitted for as long as it is allowed, converged or not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -92,7 +92,7 @@ def _logistic(x, y):
 def _perceptron(activation: str, hidden: tuple[int, ...]):
     def make(x, y):
         scale = StandardScaler().fit(x)
-        fitted = _briefly(
+        fitted = briefly(
             MLPClassifier(hidden, activation=activation, random_state=0, max_iter=80), scale.transform(x), y
         )
         link = "sigmoid" if len(fitted.classes_) == 2 else "softmax"
@@ -137,7 +137,7 @@ def _ridge(x, y):
 
 def _regressor(x, y):
     scale = StandardScaler().fit(x)
-    fitted = _briefly(
+    fitted = briefly(
         MLPRegressor(hidden_layer_sizes=(8,), random_state=0, learning_rate_init=0.05), scale.transform(x), y
     )
     return (scaler(scale), *network(fitted)), "value", (), "identity"

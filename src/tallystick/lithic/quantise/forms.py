@@ -56,8 +56,8 @@ def everywhere(bound: Fraction) -> Errors:
 class Form:
     """(constant + Σ numerator · integer) / divisor, and its error.
 
-    Numerators stand by the integer's place, none is zero. One divisor is for all, so that sums over thousands of weights
-    are sums of integers.
+    Numerators stand by the integer's place, none is zero. One divisor is for all, so that sums over thousands of
+    weights are sums of integers.
     """
 
     constant: int
