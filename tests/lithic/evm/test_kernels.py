@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tallystick.lithic.evm.emit import emit_kernel
 from tallystick.lithic.integer.reference import predict
 from tests.lithic.kernel_kit import VIEWS, Kernel, answer, locate
-from tests.lithic.random_models import KINDS, PATIENCE, examples, inputs, models
+from tests.lithic.random_models import KINDS, PATIENCE, examples, inputs, models, networks
 
 pytestmark = PATIENCE
 SEEDS = st.integers(0, 2**32 - 1)
@@ -28,7 +28,7 @@ def test_code_and_reference_agree_on_every_number_and_no_run_takes_more_than_the
 
 
 @settings(max_examples=examples(30), deadline=None)
-@given(models(kinds=("dense", "relu"), fields_max=200, steps_max=6), st.sampled_from((0, 100, 1_000)), SEEDS)
+@given(networks(), st.sampled_from((0, 100, 1_000)), SEEDS)
 def test_networks_agree_when_zeros_are_passed_over_and_when_not(model, density, seed):
     kernel = Kernel(model, density)
     for x in inputs(model, Random(seed), 4):
