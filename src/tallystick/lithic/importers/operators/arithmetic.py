@@ -133,10 +133,11 @@ def _power(node: Node) -> list[Value]:
     base, exponent = node.tensor(0), node.reals(1)
     if isinstance(base, np.ndarray):
         return [_both(np.power, base.astype(np.float64), exponent)]
+    shape = spread([base.shape, exponent.shape])
     if np.all(exponent == 2.0):
-        return [Numbers(base.shape, squared(base.linear))]
+        return [Numbers(shape, squared(_wide(base, shape)))]
     if np.all(exponent == 1.0):
-        return [base]
+        return [Numbers(shape, _wide(base, shape))]
     raise node.unsupported("only squares are supported")
 
 

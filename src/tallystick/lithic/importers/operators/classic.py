@@ -124,6 +124,8 @@ def _one_hot(node: Node) -> list[Value]:
     node.integer("zeros", 1)  # an unknown category is all zeros either way: a kernel cannot fail where a runtime would
     if not isinstance(value, Numbers) or texts or not categories:
         raise node.unsupported("encodes what is no number", "give categories as numbers")
+    if len(set(categories)) != len(categories):
+        raise InvalidInput("onnx.attribute", f"{node} has a category twice", got=categories)
     shape = (*value.shape, len(categories))
     check_shape(shape)
     rows = value.linear.take(np.repeat(np.arange(len(value.linear)), len(categories)))
@@ -203,8 +205,11 @@ def _extract(node: Node) -> list[Value]:
 
 
 def _vectorizer(node: Node) -> list[Value]:
-    node.integers("inputdimensions")
-    return [joined([node.tensor(place) for place in range(len(node.inputs))], -1)]
+    parts = [node.tensor(place) for place in range(len(node.inputs))]
+    widths = node.integers("inputdimensions", None)
+    if widths != tuple(part.shape[-1] if part.shape else 0 for part in parts):
+        raise node.unsupported("cuts or pads its inputs", "give each its own width")
+    return [joined(parts, -1)]
 
 
 def _normalizer(node: Node) -> list[Value]:
