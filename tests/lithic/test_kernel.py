@@ -17,7 +17,8 @@ from tallystick.chain.outbox import Outbox
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.lithic.contract import DeployedKernel, Registration, read_answer
 from tallystick.lithic.integer import document
-from tallystick.lithic.integer.model import IntegerModel, Squares
+from tallystick.lithic.integer.model import Dense, IntegerModel, MaxPool, Squares, Step, Table, Trees
+from tallystick.lithic.integer.model import Node as Fork
 from tallystick.lithic.integer.reference import pack
 from tallystick.lithic.kernel import Kernel, compile_integer
 from tests.lithic import kernel_models
@@ -131,6 +132,36 @@ def test_a_model_whose_numbers_need_more_than_a_word_is_not_compiled() -> None:
     with pytest.raises(InvalidInput) as refused:
         compile_integer(kernel_models.model(*[Squares()] * 6, inputs=2))
     assert refused.value.code == "kernel.overflow"
+
+
+def _deep(depth: int) -> Fork | tuple[int, ...]:
+    return (depth,) if not depth else Fork(depth * 97 % 1_500, 90 + depth, _deep(depth - 1), _deep(depth - 1))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Table(0, 0, tuple(range(300)))] * 9,  # what is done number by number stays in the kernel
+        [Trees((0,), (_deep(10), _deep(10)))],  # each tree is larger than a contract
+    ],
+)
+def test_a_model_that_no_contracts_can_hold_is_refused_in_words(steps: list[Step]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        compile_integer(kernel_models.model(*steps, inputs=1_500))
+    assert refused.value.code == "kernel.size"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [MaxPool((tuple(range(300)),) * 219)],
+        [Dense(((0,) * 300,) * 1_748, (0,) * 1_748), Dense(((0,) * 1_748,) * 301, (0,) * 301)],
+    ],
+)
+def test_a_model_beyond_all_bounds_is_refused_before_it_is_compiled(steps: list[Step]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        kernel_models.model(*steps, inputs=300)
+    assert refused.value.code == "kernel.model"
 
 
 @pytest.mark.parametrize("link", [("0x" + "00" * 20, 1), (REGISTRY, 0), (REGISTRY, 2**256), ("0x12", 1)])

@@ -227,7 +227,7 @@ CHAIN_RPC_THREADS: Final = 8  # requests in work at once; the EVM holds the inte
 # --- kernels
 KERNEL_FIELDS_MAX: Final = 4_096  # inputs of one kernel: 8 kB of calldata at most
 KERNEL_STEPS_MAX: Final = 64  # steps of one model; the deepest that fits a block has a dozen
-KERNEL_WEIGHTS_MAX: Final = 1 << 20  # of one dense step: 100 contracts of code, far beyond any block's gas
+KERNEL_WEIGHTS_MAX: Final = 1 << 20  # of all dense steps: 100 contracts of code, far beyond any block's gas
 KERNEL_TREE_NODES_MAX: Final = 1 << 16  # forks and leaves of all trees: 1.5 MB of code
 KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees grown without a bound have some 30
 KERNEL_WIDTH_MAX: Final = 1 << 16  # numbers between two steps: a word of memory each, and memory is paid by the square

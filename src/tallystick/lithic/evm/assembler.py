@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tallystick.core.errors import Broken
+from tallystick.core.errors import Broken, InvalidInput
 
 # name: (code, gas without what depends on memory, accounts or data), Prague; ethereum/execution-specs, Yellow Paper H
 _OPS: Final = {
@@ -24,6 +24,7 @@ _OPS: Final = {
 }  # fmt: skip
 _ENDS: Final = frozenset({"STOP", "RETURN", "REVERT", "JUMP"})
 WORD: Final = 1 << 256
+_LABELS_END: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,20 @@ class Assembler:
         return sum(map(_size, self._items))
 
     def assemble(self) -> bytes:
-        """Return the code; raises Broken "kernel.assembler" when a label is missing."""
+        """Return the code.
+
+        raises  InvalidInput "kernel.size" when a label takes more than two bytes, Broken "kernel.assembler" when one is
+                missing
+        """
         places, at = [], 0
         for item in self._items:
             places.append(at)
             at += _size(item)
+        if self._labels and at >= _LABELS_END:
+            raise InvalidInput(
+                "kernel.size", "the model does not fit its contracts", expected=f"< {_LABELS_END} bytes", got=at,
+                hint="make it smaller: fewer inputs, units or trees, or fewer bits",
+            )  # fmt: skip
         parts = []
         for name, value in self._items:
             if isinstance(value, str):

@@ -11,7 +11,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.lithic.evm.assembler import Assembler
 from tallystick.lithic.evm.dense import emit_sums
 from tallystick.lithic.evm.elementwise import emit_elementwise, scratch_bytes
-from tallystick.lithic.evm.extract import emit_unpacked
+from tallystick.lithic.evm.extract import emit_unpacked, words
 from tallystick.lithic.evm.interface import Refusals, emit_entry, emit_return, emit_views, packed
 from tallystick.lithic.evm.lanes import LaneWords, emit_relu, emit_signed
 from tallystick.lithic.evm.parts import (
@@ -82,29 +82,41 @@ def emit_kernel(
     density_permille  how many in a thousand inputs are expected not to be zero: where it pays, zeros are passed over
     raises   InvalidInput "kernel.size" when it cannot be split that far, "kernel.overflow"
     """
+    return _fitted(lambda passes: _Emission(model, views, locate, density_permille, passes).run(), code_bytes_max)
+
+
+def emit_stage(model: IntegerModel, at: int, locate: Locate, code_bytes_max: int = CODE_BYTES_MAX) -> Emitted:
+    """Return the code of one step alone, or after the last step of the decision: words of a vector in, the next out.
+
+    Calldata is nothing but int256 words, and so is what it returns. Vectors outside the step's ranges give some vector.
+    raises   as `emit_kernel`
+    """
+    return _fitted(lambda passes: _Emission(model, {}, locate, 1_000, passes).run_stage(at), code_bytes_max)
+
+
+def _fitted(run: Callable[[_Passes], _Emission], code_bytes_max: int) -> Emitted:
+    """Run passes, splitting the heaviest steps, until every contract is within `code_bytes_max`."""
     passes = _Passes(code_bytes_max)
-
-    def run() -> _Emission:
-        emission = _Emission(model, views, locate, density_permille, passes)
-        emission.run()
-        return emission
-
-    last = run()
+    last = run(passes)
     for at in sorted(last.heavy, key=last.heavy.__getitem__, reverse=True):
         if last.size <= code_bytes_max:
             break
         passes.split.add(at)
         for passes.keeps_last in (True, False):
-            last = run()
+            last = run(passes)
             if last.size <= code_bytes_max:
                 break
     largest = max((last.size, *(len(part.code) for part in last.parts)))
     if largest > code_bytes_max:
-        raise InvalidInput(
-            "kernel.size", "the model does not fit its contracts", expected=code_bytes_max, got=largest,
-            hint="make it smaller: fewer inputs, units or trees, or fewer bits",
-        )  # fmt: skip
+        raise _too_large(code_bytes_max, largest)
     return last.emitted()
+
+
+def _too_large(most: int, got: int) -> InvalidInput:
+    return InvalidInput(
+        "kernel.size", "the model does not fit its contracts", expected=most, got=got,
+        hint="make it smaller: fewer inputs, units or trees, or fewer bits",
+    )  # fmt: skip
 
 
 class _Emission:
@@ -147,7 +159,7 @@ class _Emission:
         size = self._asm.size + sum(len(part.code) for part in self.parts)
         self._marks.append((self._asm.position, size, self._asm.extra_gas))
 
-    def run(self) -> None:
+    def run(self) -> _Emission:
         """Emit the whole kernel."""
         asm, model = self._asm, self._model
         others = asm.new_label("others")
@@ -155,17 +167,55 @@ class _Emission:
         emit_entry(asm, model.input, others, self._refusals)
         numbers: Source | LaneWords = packed(model.input)
         ranges = intervals(model)
+        fixed = 0  # bytes of steps that no part can take
         for at, step in enumerate(model.steps):
             before = asm.size
             self._mark()
             numbers, items = self._step(at, step, numbers, ranges[at + 1])
             if items > 1:
                 self.heavy[at] = asm.size - before
+            else:
+                fixed += asm.size - before
+            if fixed > self._passes.code_bytes_max:  # now, before a hostile model's other steps take minutes
+                raise _too_large(self._passes.code_bytes_max, fixed)
         self._mark()
         self._decide(numbers, answer)
         emit_return(asm, answer, model.outputs)
         asm.place(others)
         emit_views(asm, self._views, self._refusals)
+        return self
+
+    def run_stage(self, at: int) -> _Emission:
+        """Emit one step, or the decision after the last."""
+        asm, model, ranges = self._asm, self._model, intervals(self._model)
+        numbers: Source | LaneWords = self._taken(ranges[at])
+        if at < len(model.steps):
+            numbers, items = self._step(at, model.steps[at], numbers, ranges[at + 1])
+            if items > 1:
+                self.heavy[at] = asm.size
+            count = len(ranges[at + 1])
+            start = self._source(numbers).places[0].address
+        else:
+            count, start = model.outputs, self._take(64 + 32 * model.outputs) + 64
+            self._decide(numbers, start - 64)
+        asm.push(32 * count, start)
+        asm.op("RETURN")
+        emit_views(asm, {}, self._refusals)
+        return self
+
+    def _taken(self, ranges: Intervals) -> Source:
+        """Copy the words of a vector from calldata; refuse another number of them."""
+        asm, size = self._asm, 32 * len(ranges)
+        start = self._take(size)
+        asm.op("CALLDATASIZE")
+        asm.push(size)
+        asm.op("XOR")
+        asm.jump_if(self._refusals.malformed)
+        asm.push(size, 0, start)
+        asm.op("CALLDATACOPY")
+        asm.reach(start + size)
+        asm.extra_gas += 3 * len(ranges)
+        return words(start, Source("memory", (), ranges))
 
     def _step(
         self, at: int, step: object, numbers: Source | LaneWords, ranges: Intervals

@@ -173,6 +173,9 @@ class IntegerModel:
             _check_numbers(f"step {at}", _numbers(step))
             if width > KERNEL_WIDTH_MAX:
                 raise _unfit(f"step {at}", f"≤ {KERNEL_WIDTH_MAX} numbers", width)
+        weights = sum(len(step.weights) * len(step.weights[0]) for step in self.steps if isinstance(step, Dense))
+        if weights > KERNEL_WEIGHTS_MAX:
+            raise _unfit("weights", f"≤ {KERNEL_WEIGHTS_MAX}", weights)
         wanted = {"none": 0, "argmax": width, "positive": 2}.get(self.decision)
         if wanted is None or (self.decision == "positive" and width != 1):
             raise _unfit("decision", "none, argmax, or positive for one score", (self.decision, width))
@@ -224,6 +227,8 @@ def width_after(step: Step, width: int, at: int) -> int:
         case MaxPool(groups):
             if not groups or any(not group or not all(0 <= i < width for i in group) for group in groups):
                 raise _unfit(where, f"groups of indices below {width}", len(groups))
+            if sum(map(len, groups)) > KERNEL_WIDTH_MAX:
+                raise _unfit(where, f"≤ {KERNEL_WIDTH_MAX} indices", sum(map(len, groups)))
             return len(groups)
         case Trees(base, trees):
             _check_trees(base, trees, width, where)
