@@ -192,6 +192,28 @@ def test_a_kernel_is_deployed_once_answers_and_says_what_it_is(box: Outbox, larg
     assert box.node.nonce(ACCOUNT.address) == spent
 
 
+class _Crash(Exception):
+    """Stands for a process that ends here."""
+
+
+@pytest.mark.parametrize("point", ["draft.after", "sign.after", "send.before", "send.after"])
+def test_a_deployment_that_was_cut_short_goes_on_and_pays_once(point: str, tmp_path: Path, large: Kernel) -> None:
+    target = tmp_path / "chain.db"
+    create(target, Genesis(timestamp=1_700_000_000, balances={bytes.fromhex(ACCOUNT.address[2:]): 10**21}))
+
+    def crash(here: str) -> None:
+        if here == point:
+            raise _Crash
+
+    with connect(str(target)) as node:
+        with Outbox(tmp_path / "outbox.db", node, ACCOUNT, faults=crash) as cut, pytest.raises(_Crash):
+            large.deploy(cut)
+        with Outbox(tmp_path / "outbox.db", node, ACCOUNT) as outbox:
+            placed = large.deploy(outbox)
+        assert [one.address for one in placed] == [one.address for one in large.codes]
+        assert node.nonce(ACCOUNT.address) == len({one.address for one in large.codes})
+
+
 def test_a_kernel_on_a_chain_refuses_in_words(tmp_path: Path) -> None:
     target = tmp_path / "chain.db"
     create(target, Genesis(timestamp=1_700_000_000, balances={bytes.fromhex(ACCOUNT.address[2:]): 10**21}))
