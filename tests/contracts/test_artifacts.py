@@ -21,7 +21,7 @@ FOR_OTHERS = {"interfaces/IFollow.vyi", "src/kernels/follow.vy"}
 
 
 def test_the_contracts_are_these():
-    assert names() == ("Committee", "KernelDirectory", "LogAnchor", "ModelRegistry", "SignedFeeds")
+    assert names() == ("Committee", "KernelDirectory", "LogAnchor", "ModelRegistry", "OptimisticModel", "SignedFeeds")
 
 
 def test_an_unknown_contract_or_source_is_named_in_the_refusal():

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.chain.bindings import committee, kernel_directory, log_anchor, model_registry, signed_feeds
+from tallystick.chain.bindings import (
+    committee,
+    kernel_directory,
+    log_anchor,
+    model_registry,
+    optimistic_model,
+    signed_feeds,
+)
 from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.chain.bindings.model_registry import KeyRevoked, KeyRotated, ModelRegistry, Roots
 from tallystick.chain.calls import Call, Log
@@ -23,6 +30,7 @@ MODULES = {
     "KernelDirectory": kernel_directory,
     "LogAnchor": log_anchor,
     "ModelRegistry": model_registry,
+    "OptimisticModel": optimistic_model,
     "SignedFeeds": signed_feeds,
 }
 

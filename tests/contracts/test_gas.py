@@ -23,6 +23,7 @@ from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
 from tests.contracts.committee_gas import committee_costs
 from tests.contracts.kernel_gas import kernel_costs
+from tests.contracts.optimistic_gas import optimistic_costs
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
 ZERO = "0x" + "00" * 20
@@ -72,7 +73,7 @@ def costs(ledger, execution, synthetic_proof, tmp_path_factory):
         made |= committee_costs(fresh)
     finally:
         fresh.node.close()
-    return made | kernel_costs(ledger, execution)
+    return made | kernel_costs(ledger, execution) | optimistic_costs(ledger)
 
 
 def registry_costs(ledger):

@@ -12,7 +12,7 @@ from tallystick.contracts import artifact, names, source
 
 TESTS = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"
-HOLDS_MONEY = {"Committee"}
+HOLDS_MONEY = {"Committee", "OptimisticModel"}
 REASON = re.compile(r'"([a-z0-9]+: [a-z ]+)"')
 PROMISED = re.compile(r"`([a-z0-9]+: [a-z ]+)`")
 
