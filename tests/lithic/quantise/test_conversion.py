@@ -100,6 +100,12 @@ def test_forks_that_no_input_takes_both_ways_or_that_say_the_same_are_left_out()
     assert isinstance(node.right, tuple)
 
 
+def test_trees_that_are_but_leaves_or_none_at_all_are_their_base() -> None:
+    for trees, expected in (((), 0.75), (((0.5,), (0.25,)), 1.5)):
+        made = quantise(line(Trees((0.75,), trees)), [(0, 1)])
+        assert predict_rows(made, [[7]])[0, 0] * float(made.scale) == expected
+
+
 def test_trees_over_features_that_are_rounded_say_that_anything_may_happen_between_grid_points() -> None:
     made = convert(line(Trees((0.0,), (Fork(0, 0.5, (-4.0,), (4.0,)),))), [(0, 1)])
     assert float(made.bound.in_range[0]) >= 8
@@ -173,6 +179,12 @@ def test_sigmoid_and_tanh_are_the_functions_and_their_ends() -> None:
     for x in (-300, -20, -1.5, 0, 0.1, 3, 40):
         assert float(sigmoid(Fraction(x))) == pytest.approx(1 / (1 + np.exp(-float(x))), rel=1e-12, abs=1e-80)
         assert float(tanh(Fraction(x))) == pytest.approx(np.tanh(x), rel=1e-12)
+
+
+def test_a_table_of_sums_that_leave_nothing_between_its_ends_still_knows_their_sign() -> None:
+    made = quantise(line(affine([[1e9]], [0.0]), Activation("tanh")), [(-100, 100, 1)])
+    found = predict_rows(made, [[0], [200]])[:, 0] * float(made.scale)
+    assert np.abs(found - [-1, 1]).max() < 0.01
 
 
 def test_maxima_are_taken_of_numbers_of_one_scale() -> None:
@@ -276,6 +288,17 @@ GOLDEN = "f80909cd3f95f049ff6f1d57c015f1187da6428103287558a28da547f9b6c90f"
         (line(affine([[float("nan")]], [0])), "kernel.float"),
         (line(affine([[1]], [float("inf")])), "kernel.float"),
         (line(affine([[1, 2]], [0])), "kernel.float"),
+        (line(affine([[1]], [0, 1])), "kernel.float"),
+        (line(affine([[1]], [0]), OneHot((None, None))), "kernel.float"),
+        (line(OneHot(((),))), "kernel.float"),
+        (line(MaxPool(((0, 1),))), "kernel.float"),
+        (line(MaxPool(((),))), "kernel.float"),
+        (line(Activation("softplus")), "kernel.float"),
+        (line(Trees((0.0,), (Fork(1, 0.5, (1.0,), (2.0,)),))), "kernel.float"),
+        (line(Trees((0.0,), (Fork(0, 0.5, (1.0,), (2.0, 3.0)),))), "kernel.float"),
+        (line(affine([[1e200]], [0])), "kernel.decimal"),
+        (line(affine([[1e-200]], [0])), "kernel.decimal"),
+        (line(Trees((0.0,), ((1e200,),))), "kernel.decimal"),
         (line(Trees((0.0,), (Fork(0, float("nan"), (1.0,), (2.0,)),))), "kernel.float"),
         (line(Trees((0.0,), (Fork(0, 0.5, (float("inf"),), (2.0,)),))), "kernel.float"),
         (line(affine([[1], [1]], [0, 0]), OneHot(((0.0,), None)), task="clusters"), "kernel.unsupported"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.integer.decimals import ratio
 from tallystick.lithic.integer.model import Field, Input
-from tallystick.lithic.quantise.exact import threshold
+from tallystick.lithic.quantise.exact import nearest, text, threshold
 from tallystick.lithic.quantise.grids import (
     Range,
     decode,
@@ -63,6 +63,19 @@ def test_the_middle_of_two_points_goes_up_however_floats_round() -> None:
         2,
         2,
     ]
+
+
+@given(
+    NUMBERS, st.sampled_from(("0.000000017", "0.003", "1.7")), st.lists(st.integers(0, 65534), min_size=1, max_size=9)
+)
+def test_just_above_and_just_below_a_middle_go_apart_wherever_the_grid_lies(low: float, step: str, places) -> None:
+    declared = Input(16, (Field("x", 0, 65535, text(Fraction(repr(low))), step),))
+    for place in places:
+        middle = float(Fraction(repr(low)) + Fraction(step) * (place + Fraction(1, 2)))
+        values = [np.nextafter(middle, -np.inf), middle, np.nextafter(middle, np.inf)]
+        exact = [nearest((Fraction(value) - Fraction(repr(low))) / Fraction(step)) for value in values]
+        expected = [min(max(integer, 0), 65535) for integer in exact]
+        assert encode(declared, [[value] for value in values], clip=True)[:, 0].tolist() == expected
 
 
 @given(st.lists(st.integers(0, 255), min_size=1))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from math import ceil
 
 from tallystick.lithic.integer.batch import apply_rows
 from tallystick.lithic.integer.intervals import after
@@ -103,7 +104,7 @@ def _push_table(
         draft.push(made.step, made.forms)
     scale = draft.forms[0].single[1]
     least, greatest = min(z.low for z in draft.ranges), max(z.high for z in draft.ranges)
-    end = nearest(reach / scale)
+    end = ceil(reach / scale)
     first, last = max(min(least, end), -end), min(max(greatest, -end), end)
     shift = 0
     while (last >> shift) - (first >> shift) >= 1 << table_bits:

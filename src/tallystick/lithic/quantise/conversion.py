@@ -22,6 +22,7 @@ from tallystick.lithic.quantise.bound import ErrorBound, bound_of
 from tallystick.lithic.quantise.dense import push_dense
 from tallystick.lithic.quantise.draft import Draft
 from tallystick.lithic.quantise.exact import declared, text
+from tallystick.lithic.quantise.fitting import check_fit
 from tallystick.lithic.quantise.forms import EXACT, Errors, Form, affine
 from tallystick.lithic.quantise.grids import Bits, Range, Ranges, encode, input_for, ranges_for
 from tallystick.lithic.quantise.outcome import Outcome, outcome_for
@@ -95,6 +96,7 @@ def quantise(
 def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Precision | None = None) -> Conversion:
     """Return the integer model as `quantise` does, with the bound of its error."""
     bits = precision or Precision()
+    check_fit(model)
     given = _with_categories(model, ranges_for(model.features, ranges))
     into = input_for(model.features, given, bits.input or _input_bits(model))
     draft = _draft(into, given, sample)
@@ -131,8 +133,6 @@ def _draft(into: Input, given: Sequence[Range], sample: Any) -> Draft:
 def _push(draft: Draft, step: floats.Step, bits: Precision, following: floats.Step | None) -> None:
     match step:
         case floats.Affine(weights, bias):
-            if weights.ndim != 2 or weights.shape != (len(bias), len(draft.forms)):
-                raise InvalidInput("kernel.float", "weights do not fit", expected=len(draft.forms), got=weights.shape)
             draft.forms = affine(weights.tolist(), bias.tolist(), draft.forms)
         case floats.Activation("relu"):
             alike = not isinstance(following, floats.Affine)
@@ -160,8 +160,6 @@ def _with_categories(model: FloatModel, given: tuple[Range, ...]) -> tuple[Range
     first = model.steps[0] if model.steps else None
     if not isinstance(first, floats.OneHot):
         return given
-    if len(first.columns) != len(given):
-        raise InvalidInput("kernel.float", "columns do not fit", expected=len(given), got=len(first.columns))
     return tuple(_categorical(one, column) for one, column in zip(given, first.columns, strict=True))
 
 

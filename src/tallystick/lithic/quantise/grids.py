@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Bits = Literal[8, 16]
 
-_NEAR_MIDDLE = 1e-6  # of a step: closer to the middle of two grid points than this, floats may err and fractions decide
+_ROUNDINGS = 2.0**-50  # of what is subtracted: the five roundings of double precision below err by less
 
 
 @dataclass(frozen=True)
@@ -230,8 +230,8 @@ def _encoded(column: Floats, origin: Fraction, step: Fraction) -> Integers:
     limit = float(1 << 40)
     with np.errstate(over="ignore"):
         places = np.clip((column - float(origin)) / float(step), -limit, limit) + 0.5
+        slack = ((np.abs(column) + abs(float(origin))) / float(step) + 1) * _ROUNDINGS
     found = np.floor(places).astype(np.int64)
-    for row in np.flatnonzero(np.abs(places - np.rint(places)) < _NEAR_MIDDLE * np.maximum(1.0, np.abs(places))):
-        if abs(places[row]) < limit:
-            found[row] = nearest((Fraction(float(column[row])) - origin) / step)
+    for row in np.flatnonzero((np.abs(places - np.rint(places)) <= slack) & (np.abs(places) < limit)):
+        found[row] = nearest((Fraction(float(column[row])) - origin) / step)
     return found

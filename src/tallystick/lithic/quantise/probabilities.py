@@ -19,16 +19,18 @@ def are_probabilities(model: FloatModel, raw: Array) -> bool:
     if model.link == "identity":
         sums_up = raw.shape[1] == 1 or bool((abs(raw.sum(axis=1) - 1) < _SLACK).all())
         return sums_up and bool(((raw > -_SLACK) & (raw < 1 + _SLACK)).all())
-    return model.link == "sigmoid" or raw.shape[1] > 1
+    return raw.shape[1] > 1 if model.link == "softmax" else raw.shape[1] != 2  # two sigmoids are no one difference
 
 
-def probabilities(model: FloatModel, scores: Array) -> Array:
-    """Return a probability for each class: of (rows, classes), from scores as `outcome.comparable` gives them."""
+def probabilities(model: FloatModel, scores: Array, width: int) -> Array:
+    """Return a probability for each class: of (rows, classes), from scores as `outcome.comparable` gives them.
+
+    width  how many scores the float model has, of which those may be the difference
+    """
     import numpy as np
 
-    width = len(model.labels) or max(2, scores.shape[1])
-    if width == 2 and scores.shape[1] == 1:
-        second = _second(model, scores[:, 0])
+    if width <= 2:
+        second = _second(model, scores[:, 0], is_pair=width == 2)
         return np.stack([1 - second, second], axis=1)
     if model.link == "softmax":
         grown = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -37,7 +39,7 @@ def probabilities(model: FloatModel, scores: Array) -> Array:
     return np.asarray(grown / np.maximum(grown.sum(axis=1, keepdims=True), 1e-300))
 
 
-def _second(model: FloatModel, scores: Array) -> Array:
+def _second(model: FloatModel, scores: Array, *, is_pair: bool) -> Array:
     """Return the second of two classes' probability: from a difference of two scores, or from one score."""
     import numpy as np
 
@@ -45,14 +47,7 @@ def _second(model: FloatModel, scores: Array) -> Array:
         return _logistic(scores)
     if model.link == "sigmoid":
         return _logistic(scores + model.threshold)
-    return np.clip(scores / 2 + 0.5 if _is_pair(model) else scores + model.threshold, 0, 1)
-
-
-def _is_pair(model: FloatModel) -> bool:
-    """Whether the model has two scores, of which the kernel gives the difference."""
-    last = model.steps[-1]
-    size = getattr(last, "bias", getattr(last, "base", getattr(last, "groups", ())))
-    return len(size) == 2
+    return np.clip(scores / 2 + 0.5 if is_pair else scores + model.threshold, 0, 1)
 
 
 def _logistic(x: Array) -> Array:

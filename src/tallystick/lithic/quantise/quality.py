@@ -125,12 +125,12 @@ def _answers(model: FloatModel, integer: IntegerModel, rows: Floats, integers: A
         raise InvalidInput(
             "kernel.rows", "the integer model was not made of this one", expected=seen.shape[1], got=found.shape[1]
         )
-    likely = are_probabilities(model, raw)
+    likely, width = are_probabilities(model, raw), raw.shape[1]
     of_float = Answers(
-        seen, decide(model, raw) if has_decision else seen, probabilities(model, seen) if likely else None
+        seen, decide(model, raw) if has_decision else seen, probabilities(model, seen, width) if likely else None
     )
     decided = answers[:, 0].astype(np.int64) if has_decision else found
-    return of_float, Answers(found, decided, probabilities(model, found) if likely else None)
+    return of_float, Answers(found, decided, probabilities(model, found, width) if likely else None)
 
 
 def _agreement(model: FloatModel, of_float: Answers, of_integer: Answers) -> float:

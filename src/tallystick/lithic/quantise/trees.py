@@ -9,19 +9,18 @@ a threshold, where a tree can say anything it says anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
 
-from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import KERNEL_TREE_DEPTH_MAX, KERNEL_TREE_NODES_MAX
 from tallystick.lithic import floats
 from tallystick.lithic.integer.intervals import Interval
 from tallystick.lithic.integer.model import Node, Trees, Vector
 from tallystick.lithic.quantise.dense import push_dense
 from tallystick.lithic.quantise.draft import Draft
 from tallystick.lithic.quantise.exact import nearest, threshold, trained
+from tallystick.lithic.quantise.fitting import walk
 from tallystick.lithic.quantise.forms import EXACT, Errors, Form, everywhere
 
 Leaf = tuple[int, ...]  # numerators over one power of two, which has every bit of every leaf
@@ -37,7 +36,6 @@ def push_trees(
 
     leaf_bits  of the greatest leaf, sign included
     reading    linear: what is made of the leaves and of the base
-    raises     InvalidInput "kernel.model" when the trees are deeper or more than a kernel holds
     """
     if not all(form.is_single for form in draft.forms):
         push_dense(draft, weight_bits, alike=False)
@@ -99,7 +97,7 @@ class _Grower:
 
     def grow(self, tree: FloatTree) -> _Grown:
         """Return the tree on the grid, without forks that no input in range takes both ways."""
-        grown = _Grown([self.leaf(leaf) for leaf in _leaves([tree])])
+        grown = _Grown([self.leaf(leaf) for leaf in _leaves((tree,))])
         grown.root = self._branch(tree, grown, {})
         return grown
 
@@ -129,22 +127,8 @@ class _Grower:
         return left if left == right else Node(place, below, left, right)
 
 
-def _leaves(trees: Iterable[FloatTree]) -> Iterator[tuple[float, ...]]:
-    """Yield every leaf; raises InvalidInput "kernel.model" when the trees are too deep or too many."""
-    waiting: list[tuple[FloatTree, int]] = [(tree, 0) for tree in trees]
-    nodes = 0
-    while waiting:
-        tree, depth = waiting.pop()
-        nodes += 1
-        if nodes > KERNEL_TREE_NODES_MAX or depth > KERNEL_TREE_DEPTH_MAX:
-            raise InvalidInput(
-                "kernel.model", "the trees do not fit a kernel", got=f"{nodes} nodes, {depth} deep",
-                expected=f"≤ {KERNEL_TREE_NODES_MAX} nodes, ≤ {KERNEL_TREE_DEPTH_MAX} deep",
-            )  # fmt: skip
-        if isinstance(tree, floats.Fork):
-            waiting += ((tree.left, depth + 1), (tree.right, depth + 1))
-        else:
-            yield tree
+def _leaves(trees: tuple[FloatTree, ...]) -> Iterator[tuple[float, ...]]:
+    return (node for node in walk(trees) if not isinstance(node, floats.Fork))
 
 
 def _scale(greatest: Fraction, bits: int) -> Fraction:
