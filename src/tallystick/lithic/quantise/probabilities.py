@@ -19,7 +19,8 @@ def are_probabilities(model: FloatModel, raw: Array) -> bool:
     if model.link == "identity":
         sums_up = raw.shape[1] == 1 or bool((abs(raw.sum(axis=1) - 1) < _SLACK).all())
         return sums_up and bool(((raw > -_SLACK) & (raw < 1 + _SLACK)).all())
-    return raw.shape[1] > 1 if model.link == "softmax" else raw.shape[1] != 2  # two sigmoids are no one difference
+    width = int(raw.shape[1])
+    return width > 1 if model.link == "softmax" else width != 2  # of two sigmoids, the difference says too little
 
 
 def probabilities(model: FloatModel, scores: Array, width: int) -> Array:
