@@ -36,14 +36,14 @@ def identity(artifact: Artifact) -> dict[str, object]:
 
 def built_tables(built: Built, written: Mapping[str, Path]) -> list[str | Table]:
     """Return what was made, where it is, and how the integer model compares with the float model."""
-    artifact = built.artifact
+    artifact, bound = built.artifact, built.conversion.bound
     lines: list[str | Table] = [
         *(f"{what.ljust(12)} {path}" for what, path in written.items()),
         f"model        {artifact.digest.hex()}",
         f"address      {artifact.address}",
         f"code         {len(artifact.code):,} bytes, {len(artifact.parts)} parts",
         f"gas          {artifact.worst_gas:,} at most, without the 21,000 and calldata",
-        f"score error  {', '.join(map(_short, built.conversion.bound.in_range))} at most, proven",
+        f"score error  {_errors(bound.on_grid)} at most on the grid, {_errors(bound.in_range)} off it; proven",
     ]
     if built.quality is None:
         return [*lines, "quality      not measured: no --test"]
@@ -55,19 +55,7 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
     declared = artifact.model.input
     fields = [(one.name, f"{one.low} to {one.high}", one.origin, one.step) for one in declared.fields[:_FIELDS_SHOWN]]
     more = len(declared.fields) - len(fields)
-    columns = (
-        "",
-        "step",
-        "inputs × outputs",
-        "numbers",
-        "lanes",
-        "words",
-        "inputs at once",
-        "headroom",
-        "bytes",
-        "gas",
-        "proof",
-    )
+    columns = ("", "step", "in × out", "numbers", "lanes", "words", "once", "spare", "bytes", "gas", "proof")
     proof = "does not hold: " + found.fault if found.fault else "holds: no lane overflows for any input in range"
     link = artifact.registry
     return [
@@ -127,10 +115,10 @@ def _step_cells(line: StepLine, found: Inspection) -> tuple[str, ...]:
         line.kind,
         f"{line.inputs} × {line.outputs}",
         f"{line.low} to {line.high}",
-        f"{line.lanes} of {line.lane_bits} bits" if is_dense else "",
+        f"{line.lanes} × {line.lane_bits}" if is_dense else "",
         str(line.words) if is_dense else "",
         str(line.blocks) if is_dense else "",
-        f"{line.headroom_bits} bits" if is_dense else "",
+        str(line.headroom_bits) if is_dense else "",
         "" if line.code_bytes is None else f"{line.code_bytes:,}",
         "" if line.worst_gas is None else f"{line.worst_gas:,}",
         "✓" if is_dense and not found.fault else "",
@@ -138,16 +126,17 @@ def _step_cells(line: StepLine, found: Inspection) -> tuple[str, ...]:
 
 
 def _rest_cells(found: Inspection) -> tuple[str, ...]:
-    """Return the line of what belongs to no step; empty where the steps' shares are not known."""
+    """Return the line of entry, memory, answer and views; empty where the steps' shares are not known."""
     if any(line.code_bytes is None for line in found.steps):
         return ("",) * 11
     size = found.code_bytes + sum(found.part_bytes) - sum(line.code_bytes or 0 for line in found.steps)
     gas = found.worst_gas - sum(line.worst_gas or 0 for line in found.steps)
-    return ("", "entry, memory, answer, views", "", "", "", "", "", "", f"{size:,}", f"{gas:,}", "")
+    return ("", "the rest", "", "", "", "", "", "", f"{size:,}", f"{gas:,}", "")
 
 
-def _short(number: str) -> str:
-    return f"{float(number):.3g}"
+def _errors(numbers: tuple[str, ...]) -> str:
+    """Return the greatest of some errors, to three digits."""
+    return f"{max(map(float, numbers)):.3g}"
 
 
 _FIELDS_SHOWN = 12
