@@ -39,6 +39,7 @@ def ends(whole: IntegerModel) -> list[tuple[int, ...]]:
     return [tuple(f.low for f in fields), tuple(f.high for f in fields), tuple((f.low + f.high) // 2 for f in fields)]
 
 
+BYTE = Dense(((1, 0),), (-128,))  # fills a lane of 8 bits
 SIGNED = Dense(((1, 0), (0, -1)), (-128, 100))  # (x - 128, 100 - y)
 
 
@@ -46,6 +47,7 @@ SIGNED = Dense(((1, 0), (0, -1)), (-128, 100))  # (x - 128, 100 - y)
     (SIGNED, Relu(7)), (SIGNED, Relu(8)), (SIGNED, Relu(255)), (SIGNED, Relu(0, 0)), (SIGNED, Relu(6, 0)),
     (SIGNED, Relu(0, 127)), (SIGNED, Relu(0, 126)), (SIGNED, Relu(1, 63)), (SIGNED, Relu(1, 62)),
     (SIGNED, Relu(0, 2**254)),
+    (BYTE, Relu(0, 127)), (BYTE, Relu(0, 126)), (BYTE, Relu(0, 125)), (BYTE, Relu(6, 0)), (BYTE, Relu(5, 2)),
     (SIGNED, Relu(3), Dense(((1, 1),), (0,))), (SIGNED, Relu(9), Dense(((5, 5),), (3,))),
     (Dense(((-1, -1),), (-1,)), Relu(), Dense(((7,),), (1,))),  # never positive
     (Dense(((0, 0), (0, 0)), (0, -1)), Relu(), Dense(((3, 3),), (0,))),  # lanes of one bit
