@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tallystick.core import canonical
 from tallystick.core.digest import sha256
@@ -143,6 +145,14 @@ def test_code_that_never_ends_costs_no_more_than_the_models_own() -> None:
     value["code"] = "5b5f56"  # JUMPDEST, PUSH0, JUMP
     failed = {check.name for check in check_artifact(canonical.encode(value)).failures}
     assert {"code", "answers", "refusals", "shape()"} <= failed
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 255), max_size=60).map(bytes))
+def test_whatever_code_a_file_holds_a_check_ends_with_a_report(few: None, code: bytes) -> None:
+    value = json.loads(_written(SMALL[1]))
+    value["code"] = code.hex()
+    assert {"code", "shape()"} <= {check.name for check in check_artifact(canonical.encode(value)).failures}
 
 
 FAULTS: dict[str, tuple[Change, str]] = {

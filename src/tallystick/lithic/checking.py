@@ -16,11 +16,11 @@ A check after a failed one goes on as far as it can, so that the report names al
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tallystick.core.checks import Check, Report
 from tallystick.core.digest import keccak
-from tallystick.core.errors import InvalidInput, TallystickError
+from tallystick.core.errors import Broken, InvalidInput, TallystickError
 from tallystick.core.limits import KERNEL_CORNERS_MAX, KERNEL_DRAWS_MAX
 from tallystick.lithic.artifact import Artifact, compiler, spans
 from tallystick.lithic.contract import calldata, view_call, views
@@ -29,6 +29,9 @@ from tallystick.lithic.integer import document, reference, samples
 from tallystick.lithic.integer.model import IntegerModel, Vector
 from tallystick.lithic.kernel import Kernel
 from tallystick.lithic.lanes.model_proof import prove
+
+if TYPE_CHECKING:
+    from tallystick.chain.scratch import Executed
 
 _GAS_BUDGET: Final = 50_000_000  # executed in one check: about a minute of Python
 
@@ -67,7 +70,7 @@ def _check(data: bytes, progress: Advance) -> Iterator[Check]:
     # 6
     try:
         made = artifact.recompiled
-    except InvalidInput as error:
+    except TallystickError as error:
         yield Check.failed("code", error)
         return
     yield from _check_code(artifact, made)
@@ -104,7 +107,7 @@ def _check_behaviour(artifact: Artifact, gas: int, progress: Advance) -> Iterato
     """Run the code in the file, with no more gas than the model's own code can need."""
     kernel, model = artifact.kernel, artifact.model
     for signature, words in views(model, document.digest(model), artifact.registry).items():
-        done = kernel.execute(view_call(signature), gas)
+        done = _called(kernel, view_call(signature), gas)
         yield Check.equal(signature, b"".join(word.to_bytes(32) for word in words), done.output if done.ok else b"")
     tried = inputs_to_try(model, gas)
     wrong: list[tuple[Vector, object, object]] = []
@@ -123,6 +126,16 @@ def _check_behaviour(artifact: Artifact, gas: int, progress: Advance) -> Iterato
     else:
         yield Check("answers", True, f"{len(tried)} inputs, code and reference agree; at most {most} gas")
     yield from _check_refusals(kernel, gas)
+
+
+def _called(kernel: Kernel, data: bytes, gas: int) -> Executed:
+    """Call the code; a stranger's may be such that the EVM itself fails, which is no answer and no fault of ours."""
+    from tallystick.chain.scratch import Executed
+
+    try:
+        return kernel.execute(data, gas)
+    except Broken:
+        return Executed(b"", gas, ok=False)
 
 
 def _answer(kernel: Kernel, x: Vector, gas: int) -> tuple[object, int]:
@@ -144,7 +157,7 @@ def _check_refusals(kernel: Kernel, gas: int) -> Iterator[Check]:
                 refused[f"{outside} in field {at}"] = (changed, OUT_OF_RANGE)
     taken = []
     for what, (data, reason) in refused.items():
-        done = kernel.execute(calldata(data), gas)
+        done = _called(kernel, calldata(data), gas)
         if done.ok or reason not in done.output:
             taken.append(what)
     yield Check("refusals", not taken, f"{len(refused)} inputs that are none", "", ", ".join(taken[:5]))
