@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tallystick.core import canonical
-from tallystick.core.digest import sha256
+from tallystick.core.digest import keccak, sha256
 from tallystick.core.errors import InvalidInput, VerificationFailed
-from tallystick.lithic.artifact import Artifact, SourceFile
+from tallystick.lithic.artifact import COMPILER, Artifact, SourceFile
 from tallystick.lithic.checking import check_artifact
 from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.kernel import compile_integer
@@ -67,6 +67,12 @@ def test_the_kernel_of_a_file_is_the_one_that_was_written() -> None:
     kernel = compile_integer(SMALL[0], density_permille=100)
     found = Artifact.from_bytes(Artifact.of(kernel).to_bytes()).require()
     assert (found.address, found.code, found.density_permille) == (kernel.address, kernel.code, 100)
+
+
+def test_code_of_a_model_changes_only_with_the_compilers_number() -> None:
+    """When a change is meant: write the new digests here, and raise COMPILER if the old ones are released."""
+    made = {model.name: keccak(compile_integer(model).code).hex()[:16] for model in SMALL[1:]}
+    assert (COMPILER, made) == ("tallystick kernels 1", {"trees": "aca9ac7e63fda56b", "all steps": "7c04f97e25daedea"})
 
 
 def _flip(text: str, at: int) -> str:

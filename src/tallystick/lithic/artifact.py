@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from typing import Any, Final
 
 from tallystick.core import canonical, documents
@@ -36,6 +35,7 @@ from tallystick.lithic.lanes.packing import WORD_BITS, InputSet, Packing
 from tallystick.lithic.lanes.source import Place
 
 KIND: Final = "tallystick/kernel/v1"
+COMPILER: Final = "tallystick kernels 1"  # raised when a release makes other code of some model than the one before
 
 _BLOCKS_MAX: Final = 256
 _MEMORY_MAX: Final = 1 << 24  # an address in memory or calldata; gas ends long before
@@ -56,7 +56,7 @@ class SourceFile:
 class Artifact:
     """What a file says of a kernel; nothing here is checked but its form.
 
-    compiler  the name and version that made it: another may make other code of the same model
+    compiler  what made it: another may make other code of the same model
     spans     for each vector, from the input on, the least and the greatest that any of its numbers can be
     quality   figures that the maker measured, by name, as decimal strings
     source    the file that the model was imported from
@@ -93,7 +93,7 @@ class Artifact:
             parts=kernel.parts,
             packings=kernel.packings,
             worst_gas=kernel.worst_gas,
-            compiler=compiler(),
+            compiler=COMPILER,
             spans=spans(kernel.model),
             quality=dict(quality or {}),
             source=source,
@@ -191,11 +191,6 @@ class Artifact:
             quality=_read_quality(found["quality"]),
             source=None if found["source"] is None else _read_source(found["source"]),
         )
-
-
-def compiler() -> str:
-    """Return the name and version of what compiles here."""
-    return f"tallystick {metadata.version('tallystick')}"
 
 
 def spans(model: IntegerModel) -> tuple[Interval, ...]:

@@ -22,7 +22,7 @@ from tallystick.core.checks import Check, Report
 from tallystick.core.digest import keccak
 from tallystick.core.errors import Broken, InvalidInput, TallystickError
 from tallystick.core.limits import KERNEL_CORNERS_MAX, KERNEL_DRAWS_MAX
-from tallystick.lithic.artifact import Artifact, compiler, spans
+from tallystick.lithic.artifact import COMPILER, Artifact, spans
 from tallystick.lithic.contract import calldata, view_call, views
 from tallystick.lithic.evm.interface import BAD_INPUT, OUT_OF_RANGE
 from tallystick.lithic.integer import document, reference, samples
@@ -64,7 +64,7 @@ def _check(data: bytes, progress: Advance) -> Iterator[Check]:
     # 2
     yield Check.equal("model digest", document.digest(artifact.model), artifact.digest)
     # 3
-    yield Check.equal("compiler", compiler(), artifact.compiler)
+    yield Check.equal("compiler", COMPILER, artifact.compiler)
     # 4, 5
     yield from _check_numbers(artifact)
     # 6
