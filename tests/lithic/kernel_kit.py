@@ -6,8 +6,8 @@ from eth_abi.abi import decode, encode
 
 from tallystick.chain.scratch import Executed, ScratchEvm
 from tallystick.core.digest import keccak
+from tallystick.core.limits import CODE_BYTES_MAX
 from tallystick.lithic.evm.emit import Emitted, emit_kernel
-from tallystick.lithic.evm.parts import CODE_BYTES_MAX
 from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.integer.reference import pack
 

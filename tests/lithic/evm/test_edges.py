@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import CODE_BYTES_MAX
 from tallystick.lithic.evm.emit import emit_kernel
-from tallystick.lithic.evm.parts import CODE_BYTES_MAX
 from tallystick.lithic.integer.model import (
     Dense,
     Field,

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import CODE_BYTES_MAX
 from tallystick.lithic.evm.assembler import Assembler
 from tallystick.lithic.evm.dense import emit_sums
 from tallystick.lithic.evm.elementwise import emit_elementwise, scratch_bytes
@@ -15,7 +16,6 @@ from tallystick.lithic.evm.extract import emit_unpacked, words
 from tallystick.lithic.evm.interface import Refusals, emit_entry, emit_return, emit_views, packed
 from tallystick.lithic.evm.lanes import LaneWords, emit_relu, emit_signed
 from tallystick.lithic.evm.parts import (
-    CODE_BYTES_MAX,
     Part,
     dense_part,
     emit_additions,

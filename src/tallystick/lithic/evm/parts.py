@@ -20,8 +20,6 @@ from tallystick.lithic.integer.model import Dense, Node, Vector
 from tallystick.lithic.lanes.packing import InputSet, Packing
 from tallystick.lithic.lanes.source import Source
 
-CODE_BYTES_MAX = 24_576  # EIP-170
-
 
 @dataclass(frozen=True)
 class Part:
