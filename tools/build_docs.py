@@ -3,6 +3,7 @@
 docs/cli.md          what `--help` prints, of every command
 docs/errors.md       every error code, who must act, and the hint that comes with it (read by error_reader.py)
 docs/performance.md  the figures that were kept (told by performance_page.py)
+docs/lithic/onnx.md  which operators of ONNX become kernels (told by onnx_page.py)
 
 Widths are fixed and colours off, so that the pages are the same on every machine.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import click
 from error_reader import KINDS, Raised, read_errors
+from onnx_page import page as onnx_page
 from performance_page import page as performance_page
 
 from tallystick.cli.main import tally
@@ -71,7 +73,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its name in docs/."""
-    return {"cli.md": cli_page(), "errors.md": errors_page(), "performance.md": performance_page()}
+    return {
+        "cli.md": cli_page(),
+        "errors.md": errors_page(),
+        "performance.md": performance_page(),
+        "lithic/onnx.md": onnx_page(),
+    }
 
 
 def cli_page() -> str:
