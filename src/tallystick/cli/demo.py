@@ -15,16 +15,43 @@ from tallystick.demos.places import Places
 from tallystick.demos.story import Story, brief
 
 
-@click.command("demo", short_help="Tell a model's whole life, then tamper with it and be caught")
+@click.group(
+    "demo", invoke_without_command=True, short_help="Tell a model's whole life, then tamper with it and be caught"
+)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True, help="Where.")
 @click.option("--predictions", default=PREDICTIONS, show_default=True, help="How many are served and logged.")
 @click.option("--rpc", help="URL of a development node; the embedded chain when left out.")
 @answers
 def command(output: Output, folder: Path, predictions: int, rpc: str | None) -> int:
-    """Record a model's whole life, audit it from the public half alone, then tamper with it and be caught."""
+    """Record a model's whole life, audit it from the public half alone, then tamper with it and be caught.
+
+    With the name of another story, tell that one instead.
+    """
+    if click.get_current_context().invoked_subcommand:
+        return 0
     story, places = tell(Settings(folder, predictions, rpc), output.progress)
     output.result(story.summary(), _closing(story, places))
     return 0 if story.is_whole else EXIT_FAULTS_FOUND
+
+
+@command.command("dispute")
+@click.option("--rpc", help="URL of a development node; an embedded chain when left out.")
+@answers
+def dispute(output: Output, rpc: str | None) -> int:
+    """Lie about a network's answer at each of its layers, under bond, and be caught each time."""
+    from tallystick.demos.dispute import tell_dispute  # leaves with its room
+
+    told = tell_dispute(rpc, output.progress)
+    steps = [(step, f"{gas:,}") for step, gas in told.gas.items()]
+    shown: list[str | Table] = [
+        table("What each step took", ("", "gas"), steps),
+        "",
+        f"{sum(told.lies)} of {len(told.lies)} lies fell, each at the layer where it began",
+        f"{sum(told.honest)} of {len(told.honest)} honest claims stood, through {len(told.attacks)} attacks",
+        f"The last one is final and paid: {'yes' if told.is_paid else 'no'}; {told.seconds:.1f} seconds",
+    ]
+    output.result(told.summary(), shown)
+    return 0 if told.is_whole else EXIT_FAULTS_FOUND
 
 
 def _closing(story: Story, places: Places) -> list[str | Table]:

@@ -31,7 +31,11 @@ def predict(model: IntegerModel, x: Sequence[int]) -> Vector:
 
     raises  InvalidInput "kernel.input" when x has another length or leaves the declared ranges
     """
-    scores = evaluate(model, x)[-1]
+    return decide(model, evaluate(model, x)[-1])
+
+
+def decide(model: IntegerModel, scores: Vector) -> Vector:
+    """Return the answer that goes with these scores: the decision before them, where the model makes one."""
     match model.decision:
         case "argmax":
             return (max(range(len(scores)), key=lambda k: (scores[k], -k)), *scores)
