@@ -112,6 +112,14 @@ class TestModels:
         with Tally.open(workspace, input) as opened:
             assert opened.models.first_block == first
 
+    def test_a_chain_that_has_only_what_is_indexed_is_indexed(self, tally: Any, model: str, workspace: Path) -> None:
+        with Tally.open(workspace, input) as opened:
+            known = {name: opened.address(name) for name in ("LogAnchor", "ModelRegistry")}
+            opened.workspace.with_config(replace(opened.workspace.config, deployments=known))
+            opened.workspace.deployments_path.unlink()
+        with Tally.open(workspace, input) as opened:
+            opened.index.sync()
+
     def test_a_model_changes_hands_when_asked_for_twice(self, tally: Any, model: str) -> None:
         assert tally("model", "transfer", "1", STRANGER)[0] == 2
         for _ in range(2):

@@ -74,6 +74,11 @@ class Logs:
         """The LogAnchor contract, to read."""
         return LogAnchor(self._tally.node, self.address)
 
+    @cached_property
+    def first_block(self) -> int:
+        """The block before which the contract has no event."""
+        return self._tally.first_block("LogAnchor")
+
     def projection(self) -> Projection:
         """Return what the index makes of the contract's events."""
         return projection(self.address)

@@ -172,8 +172,9 @@ class Tally:
     def index(self) -> Index:
         """The facts of this chain's events, for lists and searches; `sync` it before asking."""
         desks = [getattr(self, name) for name in sorted(_desks())]
-        projections = [desk.projection() for desk in desks if hasattr(desk, "projection")]
-        first_block = min(self.first_block(name) for name in names())
+        indexed = [desk for desk in desks if hasattr(desk, "projection")]
+        projections = [desk.projection() for desk in indexed]
+        first_block = min(desk.first_block for desk in indexed)
         return Index(self.workspace.index_path, self.node, projections, first_block=first_block)
 
     # --- evidence
