@@ -53,6 +53,13 @@ BREACHES = [
         "import tallystick.models",
         "tallystick.inference is not allowed to import tallystick.models",
     ),
+    ("lithic/kernel.py", "import tallystick.models", "tallystick.lithic is not allowed to import tallystick.models"),
+    ("lithic/tables.py", "import os", "tallystick.lithic.tables is not allowed to import os"),
+    (
+        "lithic/lanes/packing.py",
+        "import tallystick.chain",
+        "tallystick.lithic.lanes is not allowed to import tallystick.chain",
+    ),
     ("index/__init__.py", "import tallystick.models", "tallystick.index is not allowed to import tallystick.models"),
     ("services/__init__.py", "import tallystick.cli", "tallystick.services is not allowed to import tallystick.cli"),
 ]
