@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tallystick.cli.committee_node import node
 from tallystick.cli.door import answers, ask_passphrase, in_workspace
 from tallystick.cli.kernel_tables import answer_cells, built_tables, gas_table, identity, inspect_tables, prediction
 from tallystick.cli.main import EXIT_FAULTS_FOUND
@@ -44,6 +45,9 @@ _WORKSPACE = click.option(
 @click.group("lithic")
 def command() -> None:
     """Put trained models on chain, exact to the last bit, and rely on their answers."""
+
+
+command.add_command(node)
 
 
 @command.group("model", short_help="Compile models to contracts, check them, deploy them and ask them")
@@ -87,8 +91,11 @@ def build(output: Output, onnx: Path, **options: Any) -> None:
     for what, path in written.items():
         write_atomic(path, made[what])
     value = {**{what: str(path) for what, path in written.items()}, **identity(built.artifact)}
-    bound = {"score_error_max": list(built.conversion.bound.in_range)}
-    output.result({**value, **bound, "quality": dict(built.artifact.quality)}, built_tables(built, written))
+    bound = built.conversion.bound
+    errors = {"on_grid": list(bound.on_grid), "in_range": list(bound.in_range)}
+    output.result(
+        {**value, "score_error_max": errors, "quality": dict(built.artifact.quality)}, built_tables(built, written)
+    )
 
 
 @model.command()

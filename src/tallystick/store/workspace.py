@@ -7,6 +7,7 @@
     keys/            encrypted keys                                                       keys.py
     blobs/           evidence by digest, unless the configuration points elsewhere        blobs.py
     logs/            Merkle logs                                                          owned by inference
+    committee/       what a provider has signed                                           owned by lithic
     index.db         facts from the chain; may be deleted at any time                     owned by index
 
 Opening checks the configuration and nothing else; each part is checked by its owner when it is used.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tallystick.chain.bindings.committee import Terms
 from tallystick.chain.reverts import rejection_of_revert
-from tallystick.core.errors import InvalidInput
+from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.contract import calldata, read_answer
 
@@ -47,9 +47,14 @@ class FunctionAnswerer:
     function: Callable[[Terms, bytes], int]
 
     def answer(self, terms: Terms, data: bytes) -> int:
-        """Return what the function returns; raises InvalidInput "node.function" for anything but an integer."""
+        """Return what the function returns.
+
+        raises  InvalidInput "node.function" for anything but an integer; whatever TallystickError the function raises
+        """
         try:
             found = self.function(terms, data)
+        except TallystickError:
+            raise  # Unavailable says that it may answer later
         except Exception as error:
             raise InvalidInput("node.function", "the function failed", got=repr(error)[:200]) from error
         if type(found) is not int:

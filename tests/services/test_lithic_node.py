@@ -1,0 +1,171 @@
+"""Three nodes, three processes, three keystores, one chain over HTTP; one node is killed between commit and reveal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from tallystick.chain.accounts import Account
+from tallystick.chain.bindings.committee import Committee, Terms
+from tallystick.chain.connect import connect
+from tallystick.chain.deploy import deploy
+from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tallystick.chain.outbox import Outbox
+from tallystick.core.digest import sha256
+from tallystick.lithic.committee.decision import OutputKind
+from tallystick.lithic.committee.receipt import build_receipt, read_standings
+from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.store.workspace import Config
+from tallystick.tally import Tally
+from tests.services.test_chain_rpc import serving
+
+MODEL, DATA = sha256(b"a slow model"), b"41"
+BOND, FEE, STAKE = 10**15, 10**12, 10**14
+PASSPHRASE = "three nodes"
+PATIENCE_S = 90.0
+
+# Adds one; the second and third node wait for a file, so that the test can kill the first between its two steps.
+FUNCTIONS = """
+import os
+from tallystick.core.errors import Unavailable
+
+def at_once(terms, data):
+    return int(data) + 1
+
+def when_told(terms, data):
+    if not os.path.exists(GO):
+        raise Unavailable("node.busy", "not yet")
+    return int(data) + 1
+
+def otherwise(terms, data):
+    return 0
+"""
+
+PLAN = f"""
+[[model]]
+digest = "{MODEL.hex()}"
+cost = "{FEE}"
+stake_max = "{STAKE}"
+function = "toy_model:{{function}}"
+"""
+
+
+def account(number):
+    return Account(sha256(f"node {number}".encode()))
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """A served chain on which everybody has coins."""
+    path = tmp_path / "chain.db"
+    balances = {bytes.fromhex(account(number).address[2:]): 10**20 for number in range(4)}
+    create(path, Genesis(int(time.time()), balances=balances))
+    servers = serving(EmbeddedProvider(path))
+    yield next(servers).url
+    with contextlib.suppress(StopIteration):
+        next(servers)
+
+
+class Nodes:
+    """Three workspaces and the processes that run on them."""
+
+    def __init__(self, folder, url, contract, chain_id):
+        self.folder = folder
+        self.running = {}
+        (folder / "passphrase").write_text(PASSPHRASE)
+        (folder / "passphrase").chmod(0o600)
+        (folder / "toy_model.py").write_text(FUNCTIONS.replace("GO", repr(str(folder / "go"))))
+        for number in (1, 2, 3):
+            config = Config(url, chain_id, deployments={"Committee": contract})
+            with Tally.create(folder / f"ws{number}", lambda _: PASSPHRASE, config) as tally:
+                keys = tally.workspace.keyring
+                keys.import_account("main", sha256(f"node {number}".encode()), lambda _: PASSPHRASE)
+                keys.create_account("answers", lambda _: PASSPHRASE)
+
+    def start(self, number, function):
+        plan = self.folder / f"plan{number}.toml"
+        plan.write_text(PLAN.format(function=function))
+        command = [sys.executable, "-m", "tallystick", "lithic", "node", str(plan), "--json", "--bond", str(BOND)]
+        command += ["--poll", "0.2", "--workspace", str(self.folder / f"ws{number}")]
+        environment = os.environ | {
+            "TALLY_PASSPHRASE_FILE": str(self.folder / "passphrase"),
+            "PYTHONPATH": str(self.folder),
+        }
+        with (self.folder / f"errors{number}").open("ab") as errors:
+            self.running[number] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors)
+
+    def ready(self, number):
+        """Return what the node said when it was ready."""
+        line = self.running[number].stdout.readline()
+        assert line, (self.folder / f"errors{number}").read_text()
+        return orjson.loads(line)
+
+    def end(self, number, how):
+        process = self.running.pop(number)
+        process.send_signal(how)
+        process.wait(30)
+        process.stdout.close()
+        return process.returncode
+
+    def close(self):
+        for number in list(self.running):
+            self.end(number, signal.SIGKILL)
+
+
+def until(is_so):
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_three_processes_answer_though_one_is_killed_between_commitment_and_reveal(chain, tmp_path):
+    with contextlib.ExitStack() as stack:
+        node = connect(chain)
+        stack.callback(node.close)
+        outbox = stack.enter_context(Outbox(tmp_path / "consumer.db", node, account(0)))
+        contract = Committee(node, deploy(outbox, "Committee").address)
+        nodes = Nodes(tmp_path, chain, contract.address, node.chain_id)
+        stack.callback(nodes.close)
+        for number, function in ((1, "at_once"), (2, "when_told"), (3, "when_told")):
+            nodes.start(number, function)
+        said = [nodes.ready(number) for number in (1, 2, 3)]
+        assert [one["provider"] for one in said] == [account(number).address for number in (1, 2, 3)]
+        assert len({one["signer"] for one in said}) == 3
+
+        members = tuple(one["provider"] for one in said)
+        terms = Terms(
+            model_digest=MODEL, input_digest=sha256(DATA), demand=NO_DEMAND, kernel=NOBODY, output_index=0,
+            kind=int(OutputKind.NUMBER), low=0, high=100, tolerance=0, members=members, threshold=3, fee=2 * FEE,
+            stake=STAKE, commit_s=300, reveal_s=300,
+        )  # fmt: skip
+        opening = contract.open_request(1, terms, DATA, 0, b"", value=3 * terms.fee)
+        outbox.send_and_wait(opening, key="ask")
+        request = contract.request_id_of(account(0).address, 1, terms)
+
+        until(lambda: contract.request_at(request).commits == 1)
+        nodes.end(1, signal.SIGKILL)
+        nodes.start(1, "otherwise")  # it would answer something else now
+        nodes.ready(1)
+        (tmp_path / "go").touch()
+        until(lambda: contract.request_at(request).state != 1)
+
+        state = contract.request_at(request)
+        assert (state.state, state.output, state.cost) == (2, 42, 3 * FEE)
+        for member in members:
+            provider = contract.provider_at(member)
+            assert (provider.bond, provider.locked) == (BOND, 0)
+        logs = node.logs(contract.address, [None, request], from_block=0)
+        receipt = build_receipt(contract, node.chain_id, request, logs)
+        assert receipt.verify(read_standings(contract, request)) == 42
+        assert receipt == type(receipt).from_bytes(receipt.to_bytes())
+        assert replace(receipt, votes=()) != receipt
+        assert [nodes.end(number, signal.SIGTERM) for number in (1, 2, 3)] == [0, 0, 0]
