@@ -48,6 +48,9 @@ SIGNED = Dense(((1, 0), (0, -1)), (-128, 100))  # (x - 128, 100 - y)
     (SIGNED, Relu(0, 127)), (SIGNED, Relu(0, 126)), (SIGNED, Relu(1, 63)), (SIGNED, Relu(1, 62)),
     (SIGNED, Relu(0, 2**254)),
     (BYTE, Relu(0, 127)), (BYTE, Relu(0, 126)), (BYTE, Relu(0, 125)), (BYTE, Relu(6, 0)), (BYTE, Relu(5, 2)),
+    (SIGNED, Shift(7), Relu()), (SIGNED, Shift(7), Trees((0,), (Node(0, 0, (1,), (2,)),))),  # from -1 on
+    (Shift(6), Table(0, 1, (5, 9))), (Shift(6), Table(0, 0, (5, 9, 7))), (Shift(6), Table(0, -1, (1, 5, 9, 7, 3, 2))),
+    (Shift(6), Relu(0, 2)), (Shift(6), Relu(0, 3)), (Shift(0), Relu(2, 62)), (Shift(0), Relu(2, 63)),
     (SIGNED, Relu(3), Dense(((1, 1),), (0,))), (SIGNED, Relu(9), Dense(((5, 5),), (3,))),
     (Dense(((-1, -1),), (-1,)), Relu(), Dense(((7,),), (1,))),  # never positive
     (Dense(((0, 0), (0, 0)), (0, -1)), Relu(), Dense(((3, 3),), (0,))),  # lanes of one bit

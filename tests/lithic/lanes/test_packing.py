@@ -165,6 +165,18 @@ def test_inputs_far_apart_leave_room_for_fewer_outputs_and_the_plan_says_so():
     assert executed(step, packing, placed, (15,) * 40) == sums(step, (15,) * 40)
 
 
+def test_garbage_right_above_the_topmost_lane_is_not_read():
+    """Three blocks of five lanes of 17 bits end at bit 254; at bit 255 begins what nobody reads."""
+    rng = Random(9)
+    placed = Source("memory", tuple(Place(0, 17 * k, 8) for k in range(15)), (Interval(0, 255),) * 15)
+    step = Dense(tuple(tuple(rng.choice((-17, 16)) for _ in range(15)) for _ in range(5)), (0,) * 5)
+    packing = plan(step, placed)
+    assert (packing.blocks, packing.stride, packing.lanes * packing.lane_bits) == (3, 85, 85)
+    for _ in range(20):
+        x = random_input(rng, placed)
+        assert executed(step, packing, placed, x) == sums(step, x)
+
+
 @pytest.mark.parametrize(("low", "high", "bits"), [
     (0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2), (-3, 0, 3), (0, 127, 8), (-128, 0, 8), (-129, 127, 9), (5, 9, 5),
     (-9, -5, 5),
