@@ -85,10 +85,10 @@ class EndpointAnswerer:
             raise InvalidInput(
                 "node.endpoint", f"{place.authority} refused the question", expected=200, got=reply.status
             )
-        return _text(reply.body)
+        return read_chat(reply.body)
 
 
-def _text(body: bytes) -> str:
+def read_chat(body: bytes) -> str:
     """Return the text of the one choice; raises InvalidInput "node.endpoint"."""
     try:
         if len(body) > NODE_ANSWER_BYTES_MAX:
