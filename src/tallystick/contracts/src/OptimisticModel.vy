@@ -40,8 +40,15 @@ def request(model: address, data: Bytes[8192], bond: uint256, window: uint32, pa
     assert patience != 0, "optimistic: no patience"
     is_input: bool = False
     vector: Bytes[_OUTPUT_BYTES] = b""
-    is_input, vector = self._run(stages[0], abi_encode(data, method_id=method_id("predict(bytes)")))
+    is_input, vector = raw_call(
+        stages[0],
+        abi_encode(data, method_id=method_id("predict(bytes)")),
+        max_outsize=_OUTPUT_BYTES,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
     assert is_input and len(vector) != 0, "optimistic: not an input"
+    assert len(vector) <= _VECTOR_BYTES_MAX, "optimistic: too wide"
 
     request_id: uint256 = self.request_count + 1
     self.request_count = request_id
@@ -114,8 +121,11 @@ def refute(
     # Little gas makes the stage fail, and then nothing was shown; it never makes another vector come out.
     went_through: bool = False
     after: Bytes[_OUTPUT_BYTES] = b""
-    went_through, after = self._run(stages[stage + 1], vector)
+    went_through, after = raw_call(
+        stages[stage + 1], vector, max_outsize=_OUTPUT_BYTES, is_static_call=True, revert_on_failure=False
+    )
     assert went_through, "optimistic: stage failed"
+    assert len(after) <= _VECTOR_BYTES_MAX, "optimistic: too wide"
     assert keccak256(after) != hashes[stage], "optimistic: no fault"
 
     # Half is burned: a claimant who refutes itself loses by it, and buys no time for less.
@@ -207,21 +217,6 @@ def _claimed(request_id: uint256) -> IOptimisticModel.Request:
     asked: IOptimisticModel.Request = self._open(request_id)
     assert asked.claimant != empty(address), "optimistic: no claim"
     return asked
-
-
-@view
-@internal
-def _run(stage: address, data: Bytes[_OUTPUT_BYTES]) -> (bool, Bytes[_OUTPUT_BYTES]):
-    """
-    @dev (whether the stage went through, what came out).
-    """
-    went_through: bool = False
-    output: Bytes[_OUTPUT_BYTES] = b""
-    went_through, output = raw_call(
-        stage, data, max_outsize=_OUTPUT_BYTES, is_static_call=True, revert_on_failure=False
-    )
-    assert len(output) <= _VECTOR_BYTES_MAX, "optimistic: too wide"
-    return went_through, output
 
 
 @pure
