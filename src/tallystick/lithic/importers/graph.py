@@ -132,7 +132,7 @@ def _input_shape(value: Any) -> tuple[int, ...]:
         raise InvalidInput(
             "onnx.shape",
             f"{place} has a free axis beside the first",
-            got=axes,
+            got=shown(axes),
             hint="export the model with a fixed number of features",
         )
     check_shape(tuple(axes))

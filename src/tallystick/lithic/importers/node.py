@@ -18,6 +18,7 @@ from tallystick.lithic.importers.values import Choice, Constant, Curve, Numbers,
 # AttributeProto.AttributeType → the field that holds the value
 _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 _GRAPHS = (5, 10)
+_DOUBLE = 11  # TensorProto.DataType
 _IDLE = frozenset({"consumed_inputs", "nodes_hitrates", "nodes_missing_value_tracks_true", "nodes_hitrates_as_tensor"})
 
 
@@ -46,9 +47,9 @@ class Node:
 
     def check_attributes(self) -> None:
         """Return if every attribute was asked for; raises InvalidInput "onnx.unsupported"."""
-        left = sorted(self._attributes.keys() - self._read - _IDLE)
+        left = sorted(shown(name) for name in self._attributes.keys() - self._read - _IDLE)
         if left:
-            raise self.unsupported(f"attribute {shown(left[0])} is not supported")
+            raise self.unsupported(f"attribute {left[0]} is not supported")
 
     # inputs
 
@@ -146,6 +147,10 @@ class Node:
     def array(self, name: str) -> Constant:
         """Return a TENSOR attribute."""
         return array_of(self._attribute(name, 4, None), f"{self}@{shown(name)}")
+
+    def is_double(self, name: str) -> bool:
+        """Whether a TENSOR attribute holds double precision."""
+        return bool(self._attribute(name, 4, None).data_type == _DOUBLE)
 
     def has(self, name: str) -> bool:
         """Whether an attribute is set."""

@@ -31,7 +31,9 @@ def model_of(
     """Return the model of an ONNX file; see `importers.read_onnx`."""
     graph = read_graph(data)
     if output is not None and output not in graph.outputs:
-        raise InvalidInput("onnx.output", "no such output", expected=", ".join(map(shown, graph.outputs)), got=output)
+        raise InvalidInput(
+            "onnx.output", "no such output", expected=", ".join(map(shown, graph.outputs[:16])), got=shown(output)
+        )
     wanted = (output,) if output is not None else graph.outputs
     with np.errstate(all="ignore"):  # what is no number is looked for after each node
         values = _followed(graph, wanted)

@@ -96,7 +96,7 @@ def spread(shapes: list[Shape]) -> Shape:
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
-        raise InvalidInput("onnx.shape", "two tensors do not fit each other", got=shapes) from None
+        raise InvalidInput("onnx.shape", "two tensors do not fit each other", got=ascii(shapes)[:80]) from None
     check_shape(shape)
     return shape
 
@@ -189,7 +189,9 @@ def _together(parts: list[Constant], axis: int) -> Constant:
     try:
         return np.concatenate(parts, axis=axis)
     except (ValueError, TypeError):
-        raise InvalidInput("onnx.shape", "tensors do not fit each other", got=[part.shape for part in parts]) from None
+        raise InvalidInput(
+            "onnx.shape", "tensors do not fit each other", got=ascii([part.shape for part in parts])[:80]
+        ) from None
 
 
 def is_same(a: Linear, b: Linear) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.importers.functions import applied, stacked_with_negative
 from tallystick.lithic.importers.linear import Function, Linear, Mapped, mapped
-from tallystick.lithic.importers.node import Node
+from tallystick.lithic.importers.node import Node, shown
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.operators.shapes import check_places, looked_up
 from tallystick.lithic.importers.values import (
@@ -125,7 +125,7 @@ def _one_hot(node: Node) -> list[Value]:
     if not isinstance(value, Numbers) or texts or not categories:
         raise node.unsupported("encodes what is no number", "give categories as numbers")
     if len(set(categories)) != len(categories):
-        raise InvalidInput("onnx.attribute", f"{node} has a category twice", got=categories)
+        raise InvalidInput("onnx.attribute", f"{node} has a category twice", got=shown(categories))
     shape = (*value.shape, len(categories))
     check_shape(shape)
     rows = value.linear.take(np.repeat(np.arange(len(value.linear)), len(categories)))

@@ -20,6 +20,7 @@ from tallystick.lithic.importers.operators.classic import after_scores, labels_o
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.values import Choice, Constant, Numbers, Unclear, Value, check_shape
 
+_DOUBLES = "nodes_values_as_tensor"
 _PROBABILITIES = 'take the probabilities: output="probabilities", or as the model calls them'
 
 
@@ -106,7 +107,7 @@ def _forest(
     roots = [at for at in range(len(nodes)) if at not in inner]
     if len(roots) != len(set(trees)) or len({trees[root] for root in roots}) != len(roots):
         raise InvalidInput("onnx.graph", f"{node} has trees of no root, or of several")
-    grower = Grower(nodes, is_single=not node.has("nodes_values_as_tensor"))
+    grower = Grower(nodes, is_single=not (node.has(_DOUBLES) and node.is_double(_DOUBLES)))
     grown = [grower.grow(root) for root in roots]
     if len(grower.reached) != len(nodes):
         raise InvalidInput("onnx.graph", f"{node} has nodes that no root leads to")
@@ -185,7 +186,7 @@ def _ensemble(node: Node) -> list[Value]:
     nodes = _listed(node, modes, features, thresholds, sides, _leaves(node, ids, weights, count))
     if any(not 0 <= root < len(features) for root in roots):
         raise InvalidInput("onnx.graph", f"{node} has a root that is not there")
-    grower = Grower(nodes, is_single=True)
+    grower = Grower(nodes, is_single=not node.is_double("nodes_splits"))
     how = {0: "AVERAGE", 1: "SUM"}.get(node.integer("aggregate_function", 1))
     if how is None:
         raise node.unsupported("takes the least or greatest of its trees, not their sum or average")

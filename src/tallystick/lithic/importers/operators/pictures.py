@@ -11,7 +11,7 @@ import numpy as np
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.importers.linear import Array, Indices, Linear, check_size
-from tallystick.lithic.importers.node import Node
+from tallystick.lithic.importers.node import Node, shown
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.operators.reductions import greatest
 from tallystick.lithic.importers.values import Constant, Numbers, Value, scaled, sum_of
@@ -83,7 +83,7 @@ class _Window:
         dilations = node.integers("dilations") or (1,) * rank
         pads = self._pads(node, shape[2:], kernel, strides, dilations)
         if not len(strides) == len(dilations) == rank or min(strides + dilations) < 1 or len(pads) != 2 * rank:
-            raise InvalidInput("onnx.shape", f"{node} is malformed", got=(strides, dilations, pads))
+            raise InvalidInput("onnx.shape", f"{node} is malformed", got=shown((strides, dilations, pads)))
         ceil = node.integer("ceil_mode", 0)
         axes = [
             self._axis(node, shape[2 + k], kernel[k], strides[k], dilations[k], pads[k], pads[k + rank], ceil)
@@ -100,7 +100,7 @@ class _Window:
         if kind in ("NOTSET", "VALID"):
             pads = pads if kind == "NOTSET" and pads else (0,) * (2 * len(kernel))
             if max(pads) > 1 << 12 or min(pads) < 0:
-                raise InvalidInput("onnx.shape", f"{node} pads by too much, or too little", got=pads)
+                raise InvalidInput("onnx.shape", f"{node} pads by too much, or too little", got=shown(pads))
             return pads
         if kind not in ("SAME_UPPER", "SAME_LOWER") or len(strides) != len(kernel) or min(strides) < 1:
             raise node.unsupported("this padding is not supported")

@@ -9,7 +9,7 @@ import numpy as np
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.importers.functions import negative
 from tallystick.lithic.importers.linear import Array, Greatest, Indices, Layer, Linear, check_size
-from tallystick.lithic.importers.node import Node
+from tallystick.lithic.importers.node import Node, shown
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.values import Constant, Curve, Numbers, Value, product_of, squared
 
@@ -26,7 +26,7 @@ def _axes(node: Node, shape: Shape, inputs_from: int) -> tuple[tuple[int, ...], 
     if not axes:
         axes = () if is_idle else tuple(range(len(shape)))
     if any(not -len(shape) <= axis < len(shape) for axis in axes):
-        raise InvalidInput("onnx.shape", f"{node} reduces an axis that is not there", got=axes)
+        raise InvalidInput("onnx.shape", f"{node} reduces an axis that is not there", got=shown(axes))
     return tuple(sorted({axis % len(shape) for axis in axes})), keeps
 
 

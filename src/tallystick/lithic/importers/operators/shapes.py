@@ -10,7 +10,7 @@ import numpy as np
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.importers.linear import Linear, Mapped
-from tallystick.lithic.importers.node import Node
+from tallystick.lithic.importers.node import Node, shown
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.values import (
     Choice,
@@ -26,7 +26,7 @@ from tallystick.lithic.importers.values import (
 )
 
 Shape = tuple[int, ...]
-_FLOATS, _INTEGERS, _STRING, _BOOL = (1, 10, 11, 16), (2, 3, 4, 5, 6, 7, 12, 13), 8, 9
+_FLOATS, _INTEGERS, _STRING, _BOOL = (1, 11), (2, 3, 4, 5, 6, 7, 12, 13), 8, 9
 
 
 def shape_of(value: Value) -> Shape:
@@ -110,7 +110,7 @@ def _reshape(node: Node) -> list[Value]:
     for at, size in enumerate(wanted):
         if size == 0 and not zero_is_size:
             if at >= len(given):
-                raise InvalidInput("onnx.shape", f"{node} keeps an axis that is not there", got=wanted)
+                raise InvalidInput("onnx.shape", f"{node} keeps an axis that is not there", got=shown(wanted))
             wanted[at] = given[at]
     count = math.prod(given)
     if wanted.count(-1) == 1:
@@ -119,7 +119,9 @@ def _reshape(node: Node) -> list[Value]:
     shape = tuple(wanted)
     check_shape(shape)
     if math.prod(shape) != count:
-        raise InvalidInput("onnx.shape", f"{node} does not keep the number of elements", expected=count, got=wanted)
+        raise InvalidInput(
+            "onnx.shape", f"{node} does not keep the number of elements", expected=count, got=shown(wanted)
+        )
     return [moved(value, lambda places: places.reshape(shape))]
 
 
@@ -137,7 +139,7 @@ def _transpose(node: Node) -> list[Value]:
     value = node.given(0)
     order = node.integers("perm") or tuple(reversed(range(len(shape_of(value)))))
     if sorted(order) != list(range(len(shape_of(value)))):
-        raise InvalidInput("onnx.shape", f"{node} does not permute the axes", got=order)
+        raise InvalidInput("onnx.shape", f"{node} does not permute the axes", got=shown(order))
     return [moved(value, lambda places: places.transpose(order))]
 
 
@@ -158,7 +160,7 @@ def _unsqueeze(node: Node) -> list[Value]:
     check_shape((1,) * rank)
     added = {_axis(node, axis, rank) for axis in axes}
     if len(added) != len(axes):
-        raise InvalidInput("onnx.shape", f"{node} adds an axis twice", got=axes)
+        raise InvalidInput("onnx.shape", f"{node} adds an axis twice", got=shown(axes))
     rest = iter(shape_of(value))
     shape = tuple(1 if axis in added else next(rest) for axis in range(rank))
     return [moved(value, lambda places: places.reshape(shape))]
@@ -181,7 +183,7 @@ def _slice(node: Node) -> list[Value]:
         axes, steps = (() if node.value(k) is None else node.whole(k) for k in (3, 4))
     axes, steps = axes or tuple(range(len(starts))), steps or (1,) * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
-        raise InvalidInput("onnx.shape", f"{node} is malformed", got=(starts, ends, axes, steps))
+        raise InvalidInput("onnx.shape", f"{node} is malformed", got=shown((starts, ends, axes, steps)))
     cuts = [slice(None)] * rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = shape_of(value)[_axis(node, axis, rank)]
@@ -238,7 +240,7 @@ def _split(node: Node) -> list[Value]:
         each = -(-shape[axis] // max(count, 1))
         sizes = tuple(min(each, shape[axis] - k * each) for k in range(node.outputs))
     if len(sizes) != node.outputs or sum(sizes) != shape[axis] or min(sizes) < 0:
-        raise InvalidInput("onnx.shape", f"{node} does not split its axis", expected=shape[axis], got=sizes)
+        raise InvalidInput("onnx.shape", f"{node} does not split its axis", expected=shape[axis], got=shown(sizes))
     ends = np.cumsum(sizes)
 
     def part(k: int) -> Callable[[Constant], Constant]:
