@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.lithic.floats import evaluate
+from tallystick.lithic.floats import Activation, Affine, FloatModel, evaluate
 from tallystick.lithic.integer.batch import evaluate_rows
 from tallystick.lithic.integer.model import IntegerModel, Relu
 from tallystick.lithic.quantise.conversion import Conversion, Precision, convert
@@ -73,6 +73,16 @@ def test_the_error_of_a_real_model_is_within_its_bound(data: str, kind: str) -> 
     check(made, given_model.model, given_model.rows)
     low, high = ([float(getattr(r, end)) for r in ranges.values()] for end in ("low", "high"))
     check(made, given_model.model, np.array([low, high]))
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_the_ends_of_the_coarsest_tables_are_within_the_bound(kind: str) -> None:
+    one = Affine(np.array([[1.0]]), np.zeros(1))
+    model = FloatModel("table", ("x",), (one, Activation(kind), one), "value")
+    rows = np.linspace(-20, 20, 401).reshape(-1, 1)
+    for value_bits in (1, 2, 3, 5):
+        for table_bits in (2, 3, 4):
+            check(convert(model, [(-20, 20)], None, Precision(activation=value_bits, table=table_bits)), model, rows)
 
 
 def test_a_bound_that_is_a_little_too_small_is_broken() -> None:
