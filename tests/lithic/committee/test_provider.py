@@ -14,7 +14,7 @@ from tallystick.core.errors import Broken, InvalidInput, Unavailable
 from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Job, Journal
-from tallystick.lithic.committee.provider import Provider, Service
+from tallystick.lithic.committee.provider import Provider, Service, first_block_since
 from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE
 
 
@@ -200,6 +200,19 @@ def test_a_key_is_rotated_by_registering_anew_and_an_offer_is_renewed(bench):
     joining.offer(contract, outbox, {MODEL: Service(Says(3), FEE + 1)})
     assert contract.provider_at(account).signer == new.address
     assert contract.offer_of(account, MODEL).fee_min == FEE + 1
+
+
+def test_a_node_that_starts_late_reads_no_more_than_what_can_be_open(bench):
+    node, kit = bench.ledger.node, bench.kit
+    before = node.block_number()
+    kit.wait_until(bench.ledger.time + 4 * 86_400)
+    now_s = node.block().timestamp
+    kit.wait_until(bench.ledger.time + 60)
+    head = node.block_number()
+    assert first_block_since(node, 0, head, now_s - 3 * 86_400) == before + 1
+    assert first_block_since(node, 0, head, 0) == 0
+    assert first_block_since(node, before, head, 0) == before
+    assert first_block_since(node, 0, head, now_s + 3_600) == head
 
 
 # --- the journal

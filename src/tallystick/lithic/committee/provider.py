@@ -15,10 +15,12 @@ from typing import Protocol
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.committee import Committee, Request, RequestOpened, Seat, Terms
 from tallystick.chain.calls import Call, Log
+from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError, Unavailable
 from tallystick.core.limits import (
+    INDEX_RANGE_BLOCKS,
     INDEX_UNSETTLED_BLOCKS,
     NODE_JOBS_MAX,
     NODE_REVEAL_MARGIN_S,
@@ -30,7 +32,9 @@ from tallystick.lithic.committee.decision import RequestState
 from tallystick.lithic.committee.journal import Job, Journal
 from tallystick.lithic.committee.request import NOBODY
 
-_PROOF_S = 3 * 86_400  # how long the contract takes proofs after the end of reveals
+# The contract's own: how long a request lasts at most, and how long proofs are taken after the end of its reveals.
+_REQUEST_S_MAX = 3 * 86_400
+_PROOF_S = 3 * 86_400
 
 
 class Answerer(Protocol):
@@ -81,7 +85,7 @@ class Provider:
     """The provider whose account is the outbox's and whose answers `signer` signs.
 
     services     model digest to what is done for it
-    first_block  where to begin looking for requests
+    first_block  before it the contract has no event; nothing is read that is older than a request can last
     clock        seconds since 1970. Where the chain stands still and a deadline has passed by the clock, the provider
                  sends itself a transfer of nothing, so that there is a block of that time
     """
@@ -104,8 +108,8 @@ class Provider:
         self._services = services
         self._clock = clock
         self._domain = assurance_domain(outbox.node.chain_id, contract.address)
-        self._next_block = first_block
         self._first_block = first_block
+        self._next_block: int | None = None
         self._watched: dict[bytes, _Watched] = {}
         self._others: set[bytes] = set()  # requests that do not name us
         self._done: list[Done] = []
@@ -143,10 +147,14 @@ class Provider:
         """Take note of requests that name this provider; the newest blocks are looked at again, they may change."""
         node = self._outbox.node
         head = node.block_number()
+        if self._next_block is None:
+            self._next_block = first_block_since(node, self._first_block, head, self._clock() - _REQUEST_S_MAX)
         first = max(self._first_block, min(self._next_block, head - INDEX_UNSETTLED_BLOCKS))
-        for log in node.logs(self._contract.address, [RequestOpened.topic], from_block=first, to_block=head):
-            self._watch(log)
-        self._next_block = head + 1
+        while first <= head:
+            last = min(head, first + INDEX_RANGE_BLOCKS - 1)
+            for log in node.logs(self._contract.address, [RequestOpened.topic], from_block=first, to_block=last):
+                self._watch(log)
+            first = self._next_block = last + 1
 
     def _watch(self, log: Log) -> None:
         opened = RequestOpened.decode(log)
@@ -297,3 +305,15 @@ def _is_over(terms: Terms, state: Request, now_s: int, *, is_committing_over: bo
     if now_s > state.reveal_until:
         return True
     return is_committing_over and (state.commits < terms.threshold or state.commits == state.reveals)
+
+
+def first_block_since(node: Node, first: int, head: int, time_s: float) -> int:
+    """Return the first block from `first` on whose time is `time_s` or later, by bisection; `head` if there is none."""
+    last = head
+    while first < last:
+        middle = (first + last) // 2
+        if node.block(middle).timestamp >= time_s:
+            last = middle
+        else:
+            first = middle + 1
+    return last
