@@ -80,6 +80,16 @@ def test_the_first_of_equal_scores_is_the_decision():
     assert [kernel.predict(x)[0] for x in ((4, 4), (4, 5), (5, 4), (0, 0))] == [0, 1, 0, 0]
 
 
+@pytest.mark.parametrize("outputs", [24, 26, 28])
+def test_zeros_are_passed_over_with_as_many_words_of_outputs_as_the_stack_reaches(outputs):
+    """Two outputs a word: twelve words are summed on the stack, more are not."""
+    rows = tuple(tuple((k + 1) * (i - 3) * 2**110 for i in range(9)) for k in range(outputs))
+    whole = model(Dense(rows, tuple(range(outputs))), inputs=9)
+    kernel = Kernel(whole, 0)
+    assert kernel.emitted.packings[0].groups(outputs) == outputs // 2
+    agree(kernel, *ends(whole), (0, 9, 0, 0, 255, 0, 1, 0, 0))
+
+
 def test_trees_of_more_outputs_than_the_stack_reaches_are_summed():
     """Sums of 21 words: SWAP reaches 17."""
     rng = Random(1)
