@@ -311,6 +311,25 @@ def test_every_spelling_of_a_sigmoid_is_one(tail: list[NodeProto]) -> None:
     assert np.abs(probabilities(model, scores_of(model, ROWS))[:, 1:] - run(file, ROWS)[0]).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("operator", "is_read"), [("Relu", True), ("Sigmoid", True), ("Identity", False), ("Tanh", False)]
+)
+def test_a_share_of_a_sum_keeps_the_order_only_where_nothing_is_negative(operator: str, is_read: bool) -> None:
+    nodes = [
+        node(operator, ["x"], ["p"]),
+        node("ReduceSum", ["p", "a"], ["s"], keepdims=1),
+        node("Div", ["p", "s"], ["q"]),
+        node("ArgMax", ["q"], ["y"], axis=1, keepdims=0),
+    ]
+    file = graph(nodes, 6, constants={"a": np.array([1])})
+    if not is_read:
+        with pytest.raises(InvalidInput, match="depends on the input"):
+            read_onnx(file, name="case")
+        return
+    model = read_onnx(file, name="case")
+    assert decide(model, scores_of(model, ROWS)).tolist() == run(file, ROWS)[0].tolist()
+
+
 @pytest.mark.parametrize(("operator", "task"), [("ArgMax", "classes"), ("ArgMin", "clusters")])
 @pytest.mark.parametrize("between", ["Identity", "Sqrt", "Exp"])
 def test_the_greatest_and_the_least_are_decisions(operator: str, task: str, between: str) -> None:

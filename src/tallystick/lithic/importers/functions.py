@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tallystick.lithic.floats import Fork
 from tallystick.lithic.importers.joining import aligned
-from tallystick.lithic.importers.linear import Array, Function, Linear, added, mapped
+from tallystick.lithic.importers.linear import Array, Forest, Function, Layer, Linear, Mapped, Tree, added, mapped
 from tallystick.lithic.importers.values import Curve, Numbers
 
 _PAIRED_MAX = 64  # numbers among which equal and opposite ones are looked for; outputs are few, hidden layers need none
@@ -60,6 +61,45 @@ def pair(softmax: Curve) -> Numbers:
     """Return the softmax of two scores as numbers: 1 - sigmoid(d) and sigmoid(d) of their difference."""
     difference = softmax.scores.through(np.array([[1.0, -1.0], [-1.0, 1.0]]))
     return Numbers(softmax.shape, _sigmoid(difference))
+
+
+def is_never_negative(linear: Linear) -> bool:
+    """Whether no number of these can be below zero, by what the layer's numbers can be."""
+    low, high = _ends(linear.layer)
+    weights = linear.dense()
+    least = np.where(weights > 0.0, low, np.where(weights < 0.0, high, 0.0))
+    terms = np.where(weights == 0.0, 0.0, weights * least)
+    return bool(np.all(linear.bias + terms.sum(axis=1) >= -_ROUNDING))
+
+
+def _ends(layer: Layer) -> tuple[Array, Array]:
+    """Return the least and the most that each number of a layer can be."""
+    low, high = np.full(layer.width, -np.inf), np.full(layer.width, np.inf)
+    match layer.origin:
+        case Mapped(_, functions):
+            for at, function in enumerate(functions):
+                low[at], high[at] = _RANGES.get(function.kind, (0.0, 1.0))
+        case Forest(_, trees, _):
+            leaves = [np.array(leaves_of(tree)) for tree in trees]
+            low = np.sum([held.min(axis=0) for held in leaves], axis=0)
+            high = np.sum([held.max(axis=0) for held in leaves], axis=0)
+    return low, high
+
+
+_RANGES = {"pass": (-np.inf, np.inf), "relu": (0.0, np.inf), "square": (0.0, np.inf), "tanh": (-1.0, 1.0)}
+_ROUNDING = 1e-6  # of float32 sums of shares, which may miss zero by so much
+
+
+def leaves_of(tree: Tree) -> list[tuple[float, ...]]:
+    """Return the leaves of a tree."""
+    found, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Fork):
+            waiting += (node.left, node.right)
+        else:
+            found.append(node)
+    return found
 
 
 def _sigmoid(linear: Linear) -> Linear:

@@ -7,7 +7,15 @@ from collections.abc import Callable
 import numpy as np
 
 from tallystick.core.errors import InvalidInput
-from tallystick.lithic.importers.functions import applied, at_least, at_most, bent, greater_of, negative
+from tallystick.lithic.importers.functions import (
+    applied,
+    at_least,
+    at_most,
+    bent,
+    greater_of,
+    is_never_negative,
+    negative,
+)
 from tallystick.lithic.importers.joining import aligned
 from tallystick.lithic.importers.linear import Array, Function, Linear, mapped
 from tallystick.lithic.importers.node import Node
@@ -119,9 +127,14 @@ def _share(node: Node) -> Curve | None:
     if isinstance(left, Numbers) and isinstance(right, Numbers):
         whole = left.linear.through(np.ones((1, len(left.linear))))
         first, second = aligned([whole, right.linear])
-        if len(second) == 1 and np.allclose(first.dense(), second.dense()) and np.allclose(first.bias, second.bias):
+        is_sum = (
+            len(second) == 1 and np.allclose(first.dense(), second.dense()) and np.allclose(first.bias, second.bias)
+        )
+        if is_sum and is_never_negative(left.linear):
             return Curve("share", left.shape, left.linear)
-        raise node.unsupported("divides by a number that depends on the input", "only by the sum of what is divided")
+        raise node.unsupported(
+            "divides by a number that depends on the input", "only probabilities may be divided, by their sum"
+        )
     return None
 
 

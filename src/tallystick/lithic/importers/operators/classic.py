@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from tallystick.core.errors import InvalidInput
-from tallystick.lithic.importers.functions import applied, stacked_with_negative
-from tallystick.lithic.importers.linear import Function, Linear, Mapped, mapped
+from tallystick.lithic.importers.functions import applied, is_never_negative, stacked_with_negative
+from tallystick.lithic.importers.linear import Function, Linear, mapped
 from tallystick.lithic.importers.node import Node, shown
 from tallystick.lithic.importers.operators.reader import Operator
 from tallystick.lithic.importers.operators.shapes import check_places, looked_up
@@ -217,20 +217,12 @@ def _normalizer(node: Node) -> list[Value]:
     if norm == "L1" and isinstance(value, Curve) and value.kind in ("softmax", "share"):
         return [value]  # its parts make one already
     numbers = node.numbers(0)
-    if norm != "L1" or not _is_never_negative(numbers.linear):
+    if norm != "L1" or not is_never_negative(numbers.linear):
         raise node.unsupported("only the sum of probabilities is made one", "scale features with a scaler")
     total = numbers.linear.through(np.ones((1, len(numbers.linear))))
     if not total.dense().any() and total.bias[0] > 0.0:
         return [scaled(numbers, 1.0 / total.bias)]
     return [Curve("share", numbers.shape, numbers.linear)]
-
-
-def _is_never_negative(linear: Linear) -> bool:
-    """Whether no number of these, made of sigmoids, is below zero."""
-    origin = linear.layer.origin
-    if not isinstance(origin, Mapped) or {function.kind for function in origin.functions} != {"sigmoid"}:
-        return False
-    return bool(np.all(linear.bias + np.minimum(linear.dense(), 0.0).sum(axis=1) >= 0.0))
 
 
 def _zip_map(node: Node) -> list[Value]:
