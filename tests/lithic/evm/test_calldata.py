@@ -53,6 +53,21 @@ def test_fields_in_range_are_answered_and_fields_out_of_it_refused(drawn, densit
         assert answered(kernel, data) == meaning(kernel, data)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_ranges_that_are_narrower_by_one_are_enforced(bits, count):
+    top = (1 << bits) - 1
+    for low, high in ((1, top), (0, top - 1), (1, top - 1)):
+        fields = tuple(Field(f"f{k}", low, high, "0", "1") for k in range(count))
+        kernel = Kernel(IntegerModel("by one", Input(bits, fields), (Relu(),), "none", (), "1"))
+        for at in {0, count // 2, count - 1}:
+            for value in (low - 1, low, high, high + 1):
+                if 0 <= value <= top:
+                    x = [low] * at + [value] + [high] * (count - at - 1)
+                    data = calldata(b"".join(number.to_bytes(bits // 8) for number in x))
+                    assert answered(kernel, data) == (tuple(x) if low <= value <= high else OUT_OF_RANGE)
+
+
 NARROW = IntegerModel(
     "narrow",
     Input(16, tuple(Field(f"f{k}", 5 * k, 60_000 - k, "0", "1") for k in range(19))),
