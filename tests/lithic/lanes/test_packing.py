@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.lithic.integer.intervals import Interval
 from tallystick.lithic.integer.model import Dense
-from tallystick.lithic.lanes.packing import InputSet, bits_of, plan, single
+from tallystick.lithic.lanes.packing import InputSet, Packing, bits_of, plan, single
 from tallystick.lithic.lanes.proof import check_packing, check_places
 from tallystick.lithic.lanes.source import Place, Source
 from tests.lithic.lanes.dense_steps import executed, extremes, random_input, steps, sums, unpacked
@@ -142,6 +142,20 @@ def test_an_input_that_could_be_greater_than_its_place_is_refused():
         leaves = replace(fits, ranges=(Interval(0, 255), Interval(low, high)))
         with pytest.raises(VerificationFailed, match="leaves its place"):
             check_places(plan(step, fits), leaves)
+
+
+@pytest.mark.parametrize(("low", "high", "fits"), [(-128, 127, True), (0, 128, False), (-129, 0, False)])
+def test_a_lane_of_eight_bits_holds_what_a_signed_byte_does_and_nothing_more(low, high, fits):
+    step, placed = Dense(((1,),), (0,)), Source("memory", (Place(0, 0, 256),), (Interval(low, high),))
+    assert is_proved(step, Packing(8, 1, 1, 256, (InputSet(placed.places[0], (0,)),)), placed) == fits
+
+
+def test_inputs_wider_than_their_distance_are_refused():
+    """Their masks would overlap."""
+    placed = Source("calldata", (Place(0, 0, 16), Place(0, 8, 16)), (Interval(0, 1), Interval(0, 1)))
+    packing = Packing(4, 2, 2, 8, (InputSet(placed.places[0], (0, 1)),))
+    with pytest.raises(VerificationFailed, match="inputs overlap"):
+        check_places(packing, placed)
 
 
 def test_an_output_that_needs_257_bits_is_refused_and_one_of_256_is_computed():
