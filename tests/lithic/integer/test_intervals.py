@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.integer.intervals import Interval, after, intervals
-from tallystick.lithic.integer.model import Dense, Relu, Shift, Squares, Table, Trees
+from tallystick.lithic.integer.model import Dense, OneHot, Relu, Shift, Squares, Table, Trees
 from tallystick.lithic.integer.reference import apply, evaluate
 from tests.lithic.kernel_models import model
 from tests.lithic.random_models import PATIENCE, examples, inputs, models
@@ -39,7 +39,17 @@ def test_both_ends_of_a_first_dense_step_are_reached(drawn):
 
 
 @pytest.mark.parametrize(
-    "step", [Relu(), Relu(2), Relu(1, 3), Shift(2), Squares(), Table(1, -2, (5, -9, 3, 4)), Table(0, 900, (1, 2))]
+    "step",
+    [
+        Relu(),
+        Relu(2),
+        Relu(1, 3),
+        Shift(2),
+        Squares(),
+        Table(1, -2, (5, -9, 3, 4)),
+        Table(0, 900, (1, 2)),
+        OneHot(((0, -1, 7),)),
+    ],
 )
 @pytest.mark.parametrize(("low", "high"), [(-9, 7), (-9, -3), (0, 0), (2, 7), (-1, 0)])
 def test_the_interval_after_a_step_of_one_number_is_what_its_numbers_span(step, low, high):
