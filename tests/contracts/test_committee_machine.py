@@ -33,6 +33,7 @@ BONDS = {1: 9_000, 2: 12_000, 3: 6_000, 4: 14_000, 5: 8_000}
 liars = st.sampled_from(LIARS)
 which = st.integers(0, 30)
 outputs = st.integers(0, 9)
+amounts = st.sampled_from([1, 3_000, 9_000])
 
 
 @dataclass
@@ -239,21 +240,24 @@ class CommitteeMachine(RuleBasedStateMachine):
             assert self.act(call, forger) is None
         self.act(self.kit.contract.prove_contradiction(ghost.id, self.who(accused), INPUT), forger)
 
-    @rule(number=st.integers(1, 5), amount=st.sampled_from([1, 3_000, 9_000]))
+    @rule(deed=st.sampled_from(["announce", "withdraw", "collect"]), number=st.integers(1, 5), amount=amounts)
+    def see_to_money(self, deed, number, amount):
+        if deed == "announce":
+            self.announce(number, amount)
+        elif deed == "withdraw":
+            self.withdraw(number, amount == 1)
+        else:
+            self.act(self.kit.contract.collect(), (0, number)[amount == 1])
+
     def announce(self, number, amount):
         self.act(self.kit.contract.announce_withdrawal(amount), number)
 
-    @rule(number=st.integers(1, 5), is_late=st.booleans())
     def withdraw(self, number, is_late):
         if is_late and all(ghost.is_over for ghost in self.requests):
             self.wait_until(self.kit.contract.provider_at(self.who(number)).leaves_at)
         before = self.kit.contract.provider_at(self.who(number)).bond
         self.act(self.kit.contract.withdraw_bond(), number)
         self.withdrawn[self.who(number)] += before - self.kit.contract.provider_at(self.who(number)).bond
-
-    @rule(number=st.integers(0, 6))
-    def collect(self, number):
-        self.act(self.kit.contract.collect(), number)
 
     @rule(index=which, number=st.sampled_from([0, 4, 6]))
     def settle(self, index, number):
@@ -320,7 +324,7 @@ def test_a_committee_keeps_its_promises_among_adversaries(ledger):
     run_state_machine_as_test(
         lambda: CommitteeMachine(ledger),
         settings=settings(
-            max_examples=100 if LONG else 8,
+            max_examples=100 if LONG else 6,
             stateful_step_count=60 if LONG else 30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
