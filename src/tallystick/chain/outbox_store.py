@@ -45,6 +45,7 @@ from tallystick.chain.outbox_schema import (
 )
 from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable
 from tallystick.core.limits import OUTBOX_CHECK_BYTES_MAX, SQLITE_BUSY_S
+from tallystick.store.write_ahead import turn_on_write_ahead
 
 
 class OutboxStore:
@@ -250,7 +251,7 @@ class OutboxStore:
             return [Change(*record) for record in found]
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        turn_on_write_ahead(self._db, SQLITE_BUSY_S)
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._transaction() as db:
             mark, version, tables = (

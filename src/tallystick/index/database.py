@@ -17,6 +17,7 @@ from tallystick.core.limits import INDEX_BUSY_S, INDEX_VALUE_BYTES_MAX
 from tallystick.index.ledger import Ledger, State, transaction
 from tallystick.index.projection import Projections
 from tallystick.index.schema import APPLICATION_ID, SCHEMA, VERSION, apply_schema, drop_everything
+from tallystick.store.write_ahead import turn_on_write_ahead
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -44,7 +45,7 @@ class Database:
                 raise InvalidInput("index.not_ours", f"{self.path} is not an index", hint="name another file")
             stale = empty or version != VERSION or not Ledger(connection, self._fingerprint).is_current()
             if empty:
-                connection.execute("PRAGMA journal_mode = WAL")
+                turn_on_write_ahead(connection, INDEX_BUSY_S)
         if stale:
             self._remake(unless_current=True)
         return stale and not empty

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from tallystick.core.errors import Broken, InvalidInput, TallystickError, Unavailable, VerificationFailed
 from tallystick.core.limits import LEDGER_LOCK_WAIT_S, LEDGER_WAL_PAGES
+from tallystick.store.write_ahead import turn_on_write_ahead
 
 # primary result codes, https://sqlite.org/rescode.html
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -24,18 +25,26 @@ def connect(path: Path, *, read_only: bool, create: bool = False) -> sqlite3.Con
     keeps its reader marks in a file of their own, which it could not make there.
     """
     if not read_only:
-        return _open(path, "mode=rwc" if create else "mode=rw", "PRAGMA journal_mode = WAL")
+        return _open(path, "mode=rwc" if create else "mode=rw", _log_ahead)
     try:
-        return _open(path, "mode=ro", "SELECT count(*) FROM sqlite_master")
+        return _open(path, "mode=ro", _look)
     except sqlite3.OperationalError as error:
         is_locked_out = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         if not is_locked_out or path.with_name(path.name + "-wal").exists():
             raise
-        return _open(path, "mode=ro&immutable=1", "SELECT count(*) FROM sqlite_master")
+        return _open(path, "mode=ro&immutable=1", _look)
 
 
-def _open(path: Path, mode: str, first: str) -> sqlite3.Connection:
-    """Return a connection that has executed `first`, which finds out whether the file can be used at all."""
+def _log_ahead(db: sqlite3.Connection) -> None:
+    turn_on_write_ahead(db, LEDGER_LOCK_WAIT_S)
+
+
+def _look(db: sqlite3.Connection) -> None:
+    db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+
+def _open(path: Path, mode: str, first: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """Return a connection that has done `first`, which finds out whether the file can be used at all."""
     db = sqlite3.connect(
         f"file:{quote(str(path))}?{mode}",
         uri=True,
@@ -47,7 +56,7 @@ def _open(path: Path, mode: str, first: str) -> sqlite3.Connection:
         bytearray  # nothing stored is text unless a flipped bit made it so; then it must not pass as bytes
     )
     try:
-        db.execute(first).fetchall()
+        first(db)
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA wal_autocheckpoint = {LEDGER_WAL_PAGES}")
     except BaseException:
