@@ -13,12 +13,13 @@ from anvil_node import KEYS, Anvil, running_anvil
 from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
 from tallystick.chain.connect import connect
-from tallystick.chain.embedded import Genesis, create
+from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.http_provider import HttpProvider
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.chain.outbox_policy import OutboxPolicy, Patience
 from tallystick.core.errors import Rejected, Unavailable
+from tests.chain.embedded.ledger_kit import Clock
 from tests.chain.fake_clock import FakeClock
 
 SECRET = bytes.fromhex(KEYS[0][2:])
@@ -162,3 +163,26 @@ def test_on_the_embedded_ledger_a_call_is_final_when_it_is_mined(tmp_path: Path)
         assert {row.state for row in rows} == {"final"}
         assert len({row.receipt.block_hash for row in rows if row.receipt is not None}) == 1
         assert node.balance(receiver(6)) == sum(range(20))
+
+
+def code_that_refuses_before(instant: int) -> bytes:
+    """Return the code of a contract that reverts in blocks earlier than `instant`."""
+    runtime = b"\x67" + instant.to_bytes(8, "big") + bytes.fromhex("4210600f57005b5f5ffd")
+    return bytes([0x60, len(runtime), 0x80, 0x60, 0x0B, 0x5F, 0x39, 0x5F, 0xF3]).ljust(11, b"\x00") + runtime
+
+
+def test_on_a_chain_that_stands_still_a_call_is_judged_by_the_time_of_the_next_block(tmp_path: Path) -> None:
+    """A deadline that has passed since the newest block has passed, although no block says so yet."""
+    create(tmp_path / "chain.db", GENESIS)
+    clock, opens_at = Clock(), GENESIS.timestamp + 5_000
+    clock.now = GENESIS.timestamp + 10
+    node = Node(EmbeddedProvider(tmp_path / "chain.db", clock=clock))
+    with Outbox(tmp_path / "outbox.db", node, ACCOUNT) as box:
+        gate = box.send_and_wait(Call(None, code_that_refuses_before(opens_at), 0), key="gate").contract_address
+        assert gate is not None
+        clock.now = opens_at - 1
+        with pytest.raises(Rejected):
+            box.send_and_wait(Call(gate, b"\x01\x02\x03\x04", 0), key="too early")
+        clock.now = opens_at
+        assert node.block("latest").timestamp < opens_at
+        assert box.send_and_wait(Call(gate, b"\x01\x02\x03\x04", 0), key="in time").succeeded
