@@ -244,6 +244,10 @@ KERNEL_INTEGER_BITS_MAX: Final = 256  # of a weight or any other number of a mod
 STAGED_WIDTH_MAX: Final = 1_024  # numbers of a vector that OptimisticModel takes: Bytes[32768]
 STAGED_ANSWER_MAX: Final = 256  # numbers of an answer that it takes: DynArray[int256, 256]
 
+# --- coins
+COIN_DECIMALS_MAX: Final = 77  # digits that 2**256 - 1 has, less one; tokens have 6 to 18
+COIN_SYMBOL_CHARS_MAX: Final = 16  # of a token's name for itself; a stranger's must not flood a terminal
+
 # --- kernels read from ONNX
 ONNX_KERNEL_BYTES_MAX: Final = 64 * 2**20  # of a file: a million float32 weights are 4 MiB, trees are wordier
 ONNX_KERNEL_NODES_MAX: Final = 10_000  # of a graph; a pipeline with 1,000 polynomial features has 2,000
@@ -258,6 +262,7 @@ ONNX_KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees that nobody b
 # --- committees and their providers
 COMMITTEE_MEMBERS_MAX: Final = 15  # seats of one request, as the contract allows; settling reads each of them
 COMMITTEE_INPUT_BYTES_MAX: Final = 8_192  # the input of one request, as the contract allows; a kernel takes no more
+WATCH_CLAIMS_MAX: Final = 100_000  # claims a watcher remembers to have judged, some 10 MB; beyond, it looks once more
 NODE_CONFIG_BYTES_MAX: Final = 2**20  # what a provider node is to answer for
 NODE_MODELS_MAX: Final = 256  # models that one node serves
 NODE_COLLECT_S: Final = 3_600.0  # between two looks at what was earned; each collection costs gas
