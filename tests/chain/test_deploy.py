@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.chain.accounts import Account
+from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
 from tallystick.chain.deploy import (
     PROXY,
@@ -25,7 +26,9 @@ from tallystick.chain.deploy import (
     check_code,
     deploy,
     find_birth,
+    has_coin,
     install_proxy,
+    read_coin_of,
 )
 from tallystick.chain.deployments import Deployment, load_deployments, record_deployment
 from tallystick.chain.embedded import Genesis, create
@@ -65,10 +68,26 @@ def bare(tmp_path: Path) -> Iterator[tuple[Anvil, Outbox]]:
 
 @pytest.mark.parametrize("name", names())
 def test_every_packaged_contract_deploys_where_it_was_foretold(box: Outbox, name: str) -> None:
-    made = deploy(box, name)
-    assert made.address == address_for(name)
-    assert box.node.code(made.address) == artifact(name).runtime_bytecode
+    arguments = [NATIVE] if has_coin(name) else []
+    made = deploy(box, name, arguments=arguments)
+    assert made.address == address_for(name, arguments=arguments)
+    assert box.node.code(made.address) == artifact(name).runtime_bytecode + bytes(32 * len(arguments))
     assert made.block_number == find_birth(box.node, made.address)
+
+
+def test_a_contract_that_holds_money_is_another_in_another_coin(box: Outbox) -> None:
+    token = deploy(box, "ModelRegistry").address  # any code will do
+    assert has_coin("Committee")
+    assert not has_coin("ModelRegistry")
+    assert address_for("Committee", arguments=[token]) != address_for("Committee", arguments=[NATIVE])
+    made = deploy(box, "Committee", arguments=[token])
+    assert read_coin_of(box.node, made.address) == token
+    assert read_coin_of(box.node, token) == NATIVE  # it knows of no coin
+    with pytest.raises(Rejected) as refused:
+        deploy(box, "Committee", arguments=[ACCOUNT.address])
+    assert refused.value.code == "chain.reverted"  # the proxy swallows the reason
+    with pytest.raises(InvalidInput):
+        address_for("Committee")
 
 
 def test_deploying_twice_is_finding_once(box: Outbox) -> None:

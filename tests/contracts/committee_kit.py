@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from eth_abi.abi import encode
+
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.committee import Committee, Terms
 from tallystick.chain.calls import Call
 from tallystick.contracts import artifact
 from tallystick.core.digest import sha256
 from tallystick.core.eip712 import sign_digest
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain, commitment, key_digest
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, request_id
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain, commitment, key_digest
 
 MODEL = sha256(b"a model")
 INPUT = b"\x01\x02\x03"
@@ -20,6 +22,7 @@ FEE = 1_000
 STAKE = 5_000
 BOND = 100_000
 COMMIT_S, REVEAL_S = 600, 600
+PURSE = 10**12  # of a token, that every account has and lets a committee take
 
 # A kernel that answers two numbers: what the test says, then 7.
 KERNEL = """
@@ -60,13 +63,30 @@ class Answered:
 
 
 class Kit:
-    """A committee on a ledger; providers are accounts of the ledger, each with a signing key beside its account."""
+    """A committee on a ledger; providers are accounts of the ledger, each with a signing key beside its account.
 
-    def __init__(self, ledger):
-        self.ledger = ledger
-        self.contract = Committee(ledger, ledger.deploy(artifact("Committee").bytecode))
+    token  the one that it counts in, of which every account then has a purse; None for the native coin
+    """
+
+    def __init__(self, ledger, token=None):
+        self.ledger, self.token = ledger, token
+        self.coin = token.address if token else NOBODY
+        code = artifact("Committee").bytecode + encode(["address"], [self.coin])
+        self.contract = Committee(ledger, ledger.deploy(code))
         self.domain = assurance_domain(ledger.chain_id, self.contract.address)
         self.keys = {}
+        if token:
+            for who in ledger.accounts:
+                token.give(who, PURSE, self.contract.address)
+
+    def value(self, amount):
+        """Return what goes along with a call that takes so much."""
+        return 0 if self.token else amount
+
+    def held(self, account=None):
+        """Return how much of its coin an account has, the committee by default."""
+        account = account or self.contract.address
+        return self.token.balance_of(account) if self.token else self.ledger.node.balance(account)
 
     def send(self, call, who):
         return self.ledger.send(call, who)
@@ -83,7 +103,8 @@ class Kit:
     def register(self, who, bond=BOND, number=0):
         secret = self.keys[who] = self.key(who, number)
         signer = Account(secret).address
-        return self.send(self.contract.register(signer, key_proof(secret, who, self.domain), value=bond), who)
+        proof = key_proof(secret, who, self.domain)
+        return self.send(self.contract.register(signer, proof, bond, value=self.value(bond)), who)
 
     def offer(self, who, fee_min=FEE, kernel=NOBODY, model=MODEL):
         return self.send(self.contract.offer_model(model, fee_min, kernel), who)
@@ -105,7 +126,7 @@ class Kit:
         return replace(plain, **changes)
 
     def opening(self, terms, nonce=0, *, data=INPUT, value=None, observed_at=0, proof=b""):
-        value = terms.fee * len(terms.members) if value is None else value
+        value = self.value(terms.fee * len(terms.members)) if value is None else value
         return self.contract.open_request(nonce, terms, data, observed_at, proof, value=value)
 
     def open(self, terms, nonce=0, who=None):

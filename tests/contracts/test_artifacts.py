@@ -11,13 +11,14 @@ import pytest
 from vyper.warnings import ContractSizeLimit
 
 import tallystick.contracts as contracts
+from tallystick.chain.deploy import has_coin
 from tallystick.contracts import Kind, Status, artifact, names, source
 from tallystick.core.errors import InvalidInput
 
 PACKAGE = Path(contracts.__file__).parent
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 # What the contracts of others import and none of ours does; test_follow.py compiles them.
-FOR_OTHERS = {"interfaces/IFollow.vyi", "src/kernels/follow.vy", "src/coins.vy"}
+FOR_OTHERS = {"interfaces/IFollow.vyi", "src/kernels/follow.vy"}
 
 
 def test_the_contracts_are_these():
@@ -33,8 +34,9 @@ def test_an_unknown_contract_or_source_is_named_in_the_refusal():
 
 @pytest.mark.parametrize("name", names())
 def test_the_code_on_chain_is_exactly_the_artifacts(ledger, name):
-    address = ledger.deploy(artifact(name).bytecode)
-    assert ledger.node.code(address) == artifact(name).runtime_bytecode
+    coin = bytes(32) if has_coin(name) else b""  # the constructor's argument, and then the only immutable
+    address = ledger.deploy(artifact(name).bytecode + coin)
+    assert ledger.node.code(address) == artifact(name).runtime_bytecode + coin
 
 
 @pytest.mark.parametrize("name", names())

@@ -70,12 +70,12 @@ def test_a_write_is_a_call_that_people_can_read():
 
 def test_only_a_function_that_takes_coins_can_be_sent_any():
     contract = committee.Committee(Canned(b""), ADDRESS)
-    call = contract.top_up(ADDRESS, value=5)
-    assert (call.value, call.arguments) == (5, {"provider": ADDRESS})
+    call = contract.top_up(ADDRESS, 5, value=5)
+    assert (call.value, call.arguments) == (5, {"provider": ADDRESS, "amount": 5})
     with pytest.raises(TypeError):
         contract.collect(value=5)
     with pytest.raises(TypeError):  # nor is it left to chance how many
-        contract.top_up(ADDRESS)
+        contract.top_up(ADDRESS, 5)
 
 
 def test_a_read_asks_at_the_block_it_was_given():

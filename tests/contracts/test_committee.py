@@ -9,9 +9,9 @@ import pytest
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings import committee as binding
 from tallystick.core.errors import Rejected
-from tallystick.lithic.committee.answer import commitment
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.request import request_id
+from tallystick.lithic.receipts.answer import commitment
 from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE, Kit, key_proof
 
 NUMBER = int(OutputKind.NUMBER)
@@ -79,7 +79,7 @@ def test_an_id_is_used_once_and_its_ceiling_is_paid(ledger, kit, refused):
     members = kit.staff([BOND, BOND])
     terms = kit.terms(members)
     for value in (0, 2 * FEE - 1, 2 * FEE + 1):
-        with refused("requests: wrong payment"):
+        with refused("coins: wrong value"):
             kit.send(kit.opening(terms, value=value), ledger.accounts[0])
     kit.open(terms)
     with refused("requests: already open"):
@@ -265,7 +265,7 @@ def test_a_consumer_that_cannot_receive_holds_nobody_up(ledger, kit, refused):
     kit.settle(request)
     assert kit.contract.credit_of(sulker) == FEE
     collect = kit.contract.collect()
-    with refused("credits: transfer refused"):
+    with refused("coins: transfer refused"):
         ledger.call(sulker, encode_relay(kit.contract.address, collect.data, 0), sender=ledger.accounts[0])
 
 
@@ -368,7 +368,7 @@ def test_an_answer_is_read_by_its_consumer_with_its_receipt_alone(ledger, kit):
     assert read(receipt) == "answers: not fulfilled"
     kit.run(request, {alice: -4})
     receipt = kit.receipt(request)
-    assert read(receipt) == -4
+    assert read(receipt) == (-4,)
     assert read(receipt, stranger) == "answers: not the consumer"
     for change in (
         {"consumer": stranger}, {"model_digest": b"x" * 32}, {"input_digest": b"x" * 32}, {"output": bytes(32)},

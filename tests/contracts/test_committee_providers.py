@@ -35,17 +35,17 @@ def test_a_key_without_proof_or_of_somebody_else_is_refused(ledger, kit, refused
     kit.register(alice)
     taken, mine = kit.keys[alice], kit.key(bob)
     with refused("providers: key already used"):
-        kit.send(kit.contract.register(Account(taken).address, key_proof(taken, bob, kit.domain), value=1), bob)
+        kit.send(kit.contract.register(Account(taken).address, key_proof(taken, bob, kit.domain), 1, value=1), bob)
     with refused("providers: no proof of the key"):  # the key said that it is alice's
-        kit.send(kit.contract.register(Account(mine).address, key_proof(mine, alice, kit.domain), value=1), bob)
+        kit.send(kit.contract.register(Account(mine).address, key_proof(mine, alice, kit.domain), 1, value=1), bob)
     with refused("providers: no proof of the key"):
-        kit.send(kit.contract.register(NOBODY, b"", value=1), bob)
+        kit.send(kit.contract.register(NOBODY, b"", 1, value=1), bob)
     with refused("providers: already registered"):
         kit.register(alice, number=1)
     with refused("providers: unknown provider"):
         kit.send(kit.contract.rotate_key(Account(mine).address, key_proof(mine, bob, kit.domain)), bob)
     with refused("providers: unknown provider"):
-        kit.send(kit.contract.top_up(bob, value=1), alice)
+        kit.send(kit.contract.top_up(bob, 1, value=1), alice)
     with refused("providers: unknown provider"):
         kit.offer(bob)
     with refused("providers: unknown key"):
@@ -67,7 +67,7 @@ def test_a_rotated_key_leaves_its_term_and_never_comes_back(ledger, kit, events,
 def test_a_bond_leaves_after_the_delay_and_not_before(ledger, kit, events, refused):
     alice, bob = ledger.accounts[1:3]
     kit.register(alice, 50)
-    assert events(kit.send(kit.contract.top_up(alice, value=30), bob), binding.EVENTS) == [
+    assert events(kit.send(kit.contract.top_up(alice, 30, value=30), bob), binding.EVENTS) == [
         binding.BondAdded(alice, bob, 30)
     ]
     with refused("providers: bond too low"):

@@ -189,7 +189,7 @@ interface ICommittee:
     def open_request(
         nonce: uint256, terms: Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
     ) -> bytes32: payable
-    def read_answer(answer: Answer) -> int256: view
+    def read_answer(answer: Answer) -> DynArray[int256, 256]: view
 
 committee: ICommittee
 checker: address
@@ -232,7 +232,7 @@ def apply(features: Bytes[8192], observed_at: uint64, proof: Bytes[1024]):
 def decide(answer: Answer):
     who: address = self.applicant[answer.request_id]
     assert who != empty(address), "lender: not asked"
-    self.approved[who] = staticcall self.committee.read_answer(answer) == 1
+    self.approved[who] = (staticcall self.committee.read_answer(answer))[0] == 1
 """
 APPLY = keccak(b"apply(bytes,uint64,bytes)")[:4]
 ANSWER = "(bytes32,address,bytes32,bytes32,bytes,uint8,uint256,uint64,uint256)"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tallystick.contracts as contracts
+from tallystick.chain.deploy import has_coin
 from tallystick.contracts import artifact, names, source
 
 TESTS = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
@@ -73,8 +74,12 @@ def test_every_module_states_an_invariant():
 @pytest.mark.parametrize("name", names())
 def test_nobody_has_power_over_the_contract(name):
     text = implementation(name)
-    for word in ("selfdestruct", "create_", "delegatecall", "is_delegate_call", "immutable(", "@deploy"):
+    for word in ("selfdestruct", "create_", "delegatecall", "is_delegate_call"):
         assert word not in text, word
+    # Whoever deploys chooses nothing but the coin.
+    assert re.findall(r"(?m)^(\w+): .*immutable\(", text) == (["coin"] if has_coin(name) else [])
+    made = ["def __init__(coin: address):", "def __init__(coin_: address):"] if has_coin(name) else []
+    assert sorted(re.findall(r"@deploy\n(.*)", text)) == made
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,12 +15,12 @@ from tallystick.chain.embedded import Genesis, create
 from tallystick.chain.outbox import Outbox
 from tallystick.core.digest import sha256
 from tallystick.lithic.committee import joining
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Journal
 from tallystick.lithic.committee.provider import Provider, Service
 from tallystick.lithic.committee.receipt import build_receipt, read_standings
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain
 from tallystick.services.lithic_node.answerers import FunctionAnswerer
 from tests.anvil_node import KEYS
 
@@ -35,7 +35,7 @@ def answered_request(target, folder):
         stack.callback(node.close)
         accounts = [Account(bytes.fromhex(key[2:])) for key in KEYS]
         boxes = [stack.enter_context(Outbox(folder / f"{n}.db", node, account)) for n, account in enumerate(accounts)]
-        contract = Committee(node, deploy(boxes[0], "Committee").address)
+        contract = Committee(node, deploy(boxes[0], "Committee", arguments=[NOBODY]).address)
         members = tuple(account.address for account in accounts[1:])
         secrets = [sha256(member.encode()) for member in members]
         providers = []

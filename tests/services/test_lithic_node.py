@@ -132,7 +132,7 @@ def test_three_processes_answer_though_one_is_killed_between_commitment_and_reve
         node = connect(chain)
         stack.callback(node.close)
         outbox = stack.enter_context(Outbox(tmp_path / "consumer.db", node, account(0)))
-        contract = Committee(node, deploy(outbox, "Committee").address)
+        contract = Committee(node, deploy(outbox, "Committee", arguments=[NOBODY]).address)
         nodes = Nodes(tmp_path, chain, contract.address, node.chain_id)
         stack.callback(nodes.close)
         for number, function in ((1, "at_once"), (2, "when_told"), (3, "when_told")):

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from eth_abi.abi import encode as abi_encode
 from eth_abi.exceptions import EncodingError
 
+from tallystick.chain.abi import read
 from tallystick.chain.calls import Call
+from tallystick.chain.coin import NATIVE
 from tallystick.chain.deployments import Deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -23,6 +25,7 @@ from tallystick.core.ids import create2_address
 from tallystick.core.limits import OUTBOX_POLL_S_MAX, OUTBOX_POLL_S_MIN, OUTBOX_WAIT_S
 
 NO_SALT = bytes(32)
+_COIN = "11df9995"  # coin()
 
 # github.com/Arachnid/deterministic-deployment-proxy: the address, its code, and the transaction that made it. The
 # signature's r and s are 0x22…22, so that nobody can have the key: it can only ever deploy this code.
@@ -88,6 +91,21 @@ def deploy(
         transaction_hash=transaction_hash,
         block_number=find_birth(node, address) if block_number is None else block_number,
     )
+
+
+def has_coin(name: str) -> bool:
+    """Return whether the contract `name` holds money: then its constructor takes the one coin that it counts in."""
+    constructors = [entry["inputs"] for entry in artifact(name).abi if entry["type"] == "constructor"]
+    return [[one["name"] for one in inputs] for inputs in constructors] == [["coin"]]
+
+
+def read_coin_of(node: Node, address: str) -> str:
+    """Return the coin that the contract at `address` counts in; NATIVE for one of a release that knew no other."""
+    try:
+        (coin,) = read(node, address, _COIN, (), (), ("address",), "latest")
+    except (InvalidInput, Rejected):
+        return NATIVE
+    return str(coin)
 
 
 def creation(name: str, initcode: bytes, salt: bytes = NO_SALT) -> tuple[str, Call]:

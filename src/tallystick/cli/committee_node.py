@@ -25,22 +25,30 @@ KEY = "answers"  # the secp256k1 key that signs answers; never an account that h
 @click.command("node", short_help="Answer requests of a committee, under bond")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--key", "key_name", default=KEY, show_default=True, help="The account key that signs answers.")
-@click.option("--bond", default="0", show_default=True, help="Wei put up at the first start; without a bond, no vote.")
+@click.option(
+    "--bond",
+    default="0",
+    show_default=True,
+    help="Put up at the first start, in the coin's smallest unit; without a bond, no vote.",
+)
 @click.option("--poll", "poll_s", default=NODE_POLL_S, show_default=True, help="Seconds between looks at the chain.")
 @in_workspace
 def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, poll_s: float) -> None:
     """Answer the requests that name this workspace's account, with the models of PLAN; stop with Ctrl-C.
 
-    At the first start the account becomes a provider: its key is listed, its bond paid, its models offered. Killed at
-    any point and started again, a node goes on with the answers that it wrote down; two nodes never share a workspace.
+    At the first start the account becomes a provider: its key is listed, its bond paid, its models offered. Where the
+    committee counts in a token, it is allowed to take exactly the bond. Killed at any point and started again, a node
+    goes on with the answers that it wrote down; two nodes never share a workspace.
     """
     from tallystick.lithic.committee import joining
     from tallystick.lithic.committee.journal import Journal
     from tallystick.lithic.committee.provider import Provider
     from tallystick.services.lithic_node import read_plan, run_node
 
-    services = read_plan(plan).services
+    served = read_plan(plan)
+    services = served.services
     contract = Committee(tally.node, tally.address("Committee"))
+    joining.check_coin(contract, served.coin)
     signer = Account(tally.secret(key_name).reveal())
     with Journal(tally.workspace.path / "committee") as journal:
         joining.register(contract, tally.outbox, signer, decimal(bond, "bond"))
@@ -54,6 +62,7 @@ def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, pol
                 "provider": provider.account,
                 "signer": signer.address,
                 "bond": str(contract.provider_at(provider.account).bond),
+                "coin": served.coin,
                 "contract": contract.address,
                 "models": sorted(model.hex() for model in services),
             }

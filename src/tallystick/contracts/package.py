@@ -19,8 +19,9 @@ class Artifact:
     """One compiled contract.
 
     abi               as the compiler gives it, without gas estimates
-    bytecode          initcode; our contracts take no constructor arguments
-    runtime_bytecode  exactly what eth_getCode answers once deployed: there are no immutables and no metadata
+    bytecode          initcode; contracts that hold money take one constructor argument, their coin, and no other any
+    runtime_bytecode  what eth_getCode answers once deployed, without metadata; after it comes the coin, where there is
+                      one, as a word
     storage_layout    variable (by module) to slot and type
     compiler          name, version, evm_version, optimization
     sources           path in the package to SHA-256 in hex

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tallystick.chain.accounts import Account
+from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy, find_birth
+from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of
 from tallystick.chain.deployments import load_deployments, record_deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -136,12 +137,24 @@ class Tally:
         """Where transactions leave through."""
         return Outbox(self.workspace.outbox_path, self.node, self.account)
 
-    def deploy(self) -> dict[str, str]:
-        """Put each packaged contract on the chain that lacks it, record where, and return the addresses by name."""
+    def deploy(self, coin: str | None = None) -> dict[str, str]:
+        """Put each packaged contract on the chain that lacks it, record where, and return the addresses by name.
+
+        coin    that of the contracts that hold money: a token's address, or NATIVE. None leaves each with the coin of
+                the one that is recorded, and begins with NATIVE
+        raises  InvalidInput "chain.no_contract", "coin.decimals" when there is no token at that address
+        """
+        if coin is not None:
+            read_coin(self.node, coin)
         folder, node = self.workspace.deployments_path.parent, self.node
+        recorded = load_deployments(folder, node.chain_id, node.genesis_hash).contracts
         addresses = {}
         for name in names():
-            made = deploy(self.outbox, name)
+            arguments = []
+            if has_coin(name):
+                known = recorded.get(name)
+                arguments = [coin or (NATIVE if known is None else read_coin_of(node, known.address))]
+            made = deploy(self.outbox, name, arguments=arguments)
             record_deployment(folder, node.chain_id, node.genesis_hash, made)
             addresses[name] = made.address
         return addresses

@@ -5,7 +5,10 @@ they cost, the rest goes back. An outlier loses its fee and nothing else; only p
 
 Reasons are `module: reason`. A request is open 1, fulfilled 2 or timed out 3, and nothing else ever; 0 says that there
 is none. Kinds of output: label 1, number 2. Durations end in _s; all other times are instants, block timestamps in
-seconds. Money is the native coin, in wei.
+seconds. All money is of one coin, in its smallest unit: `coin` says which. The zero address is the native coin, and
+then the value of a call is exactly the amount that it takes. Otherwise it is an ERC-20, the value of every call is
+zero, and the caller allows this contract to take the amount first; a token that keeps part of a transfer is refused,
+one that changes balances by itself must not be chosen.
 
 Answers are EIP-712 (read the domain with eip712Domain): name "Tallystick Assurance", version "1", this chain's id,
 this contract's address, no salt, and the type
@@ -612,20 +615,32 @@ class Committee:
         self.node = node
         self.address = address
 
-    def register(self, signer: str, proof: bytes, *, value: int) -> Call:
-        """The caller is a provider whose answers `signer` signs; what was sent is its first bond.
+    def coin(self, *, at: BlockId = "latest") -> str:
+        """Read which coin bonds, fees and credits are in: an ERC-20, or zero for the native coin.
+
+        chain  It is the constructor's one argument, which reverts `coins: not a token` where there is no code, and
+               never changes.
+        """
+        answer: tuple[str] = read(self.node, self.address, "11df9995", (), (), ("address",), at)
+        return answer[0]
+
+    def register(self, signer: str, proof: bytes, amount: int, *, value: int) -> Call:
+        """The caller is a provider whose answers `signer` signs, and `amount` its first bond.
 
         proof  The key's signature of `key_digest(caller)`, so that nobody lists a key that is not theirs.
-        chain  Reverts `providers: already registered`, `providers: key already used`, `providers: no proof of the key`.
+        chain  Reverts `providers: already registered`, `providers: key already used`, `providers: no proof of the key`,
+               `coins: wrong value`, `coins: transfer refused`, `coins: other amount moved`.
         """
-        calldata = encode_call("24b8fbf6", ("address", "bytes"), (signer, bounded(proof, 65, "proof")))
+        calldata = encode_call(
+            "0aeb6b40", ("address", "bytes", "uint256"), (signer, bounded(proof, 65, "proof"), amount)
+        )
         return Call(
             self.address,
             calldata,
             value=value,
             contract="Committee",
             function="register",
-            arguments={"signer": signer, "proof": proof},
+            arguments={"signer": signer, "proof": proof, "amount": amount},
         )
 
     def rotate_key(self, signer: str, proof: bytes) -> Call:
@@ -643,19 +658,20 @@ class Committee:
             arguments={"signer": signer, "proof": proof},
         )
 
-    def top_up(self, provider: str, *, value: int) -> Call:
-        """The bond of `provider` has grown by what was sent.
+    def top_up(self, provider: str, amount: int, *, value: int) -> Call:
+        """The bond of `provider` has grown by `amount`, which the caller paid.
 
-        chain  Reverts `providers: unknown provider`.
+        chain  Reverts `providers: unknown provider`, `coins: wrong value`, `coins: transfer refused`, `coins: other
+               amount moved`.
         """
-        calldata = encode_call("f68d49a8", ("address",), (provider,))
+        calldata = encode_call("1afc3fe5", ("address", "uint256"), (provider, amount))
         return Call(
             self.address,
             calldata,
             value=value,
             contract="Committee",
             function="top_up",
-            arguments={"provider": provider},
+            arguments={"provider": provider, "amount": amount},
         )
 
     def announce_withdrawal(self, amount: int) -> Call:
@@ -672,7 +688,8 @@ class Committee:
         """The caller has what was leaving.
 
         returns  The amount, less than announced only where a proof took from it.
-        chain    Reverts `providers: too early`, `providers: nothing to withdraw`, `credits: transfer refused`.
+        chain    Reverts `providers: too early`, `providers: nothing to withdraw`, `coins: transfer refused`, `coins:
+                 other amount moved`.
         """
         calldata = encode_call("82f5085d", (), ())
         return Call(self.address, calldata, contract="Committee", function="withdraw_bond", arguments={})
@@ -764,10 +781,11 @@ class Committee:
         observed_at  When the features were observed; for the demanded source.
         proof        What the demanded source needs to vouch for them.
         returns      The request id.
-        chain        Reverts `requests: already open`, `requests: wrong payment`, `requests: bad kind`, `requests: bad
-                     bounds`, `requests: bad threshold`, `requests: bad duration`, `requests: wrong input`, `requests:
-                     named twice`, `requests: no such offer`, `requests: member has no bond`, `requests: features
-                     refused`, and what the demanded source of features reverts with.
+        chain        Reverts `requests: already open`, `requests: bad kind`, `requests: bad bounds`, `requests: bad
+                     threshold`, `requests: bad duration`, `requests: wrong input`, `requests: named twice`, `requests:
+                     no such offer`, `requests: member has no bond`, `requests: features refused`, `coins: wrong value`,
+                     `coins: transfer refused`, `coins: other amount moved`, and what the demanded source of features
+                     reverts with.
         """
         calldata = encode_call(
             "3c671ff5",
@@ -845,7 +863,7 @@ class Committee:
     def collect(self) -> Call:
         """The caller has the coins that requests and proofs left for it.
 
-        chain  Reverts `credits: nothing to collect`, `credits: transfer refused`.
+        chain  Reverts `credits: nothing to collect`, `coins: transfer refused`, `coins: other amount moved`.
         """
         calldata = encode_call("e5225381", (), ())
         return Call(self.address, calldata, contract="Committee", function="collect", arguments={})
@@ -927,18 +945,19 @@ class Committee:
         answer: tuple[int] = read(self.node, self.address, "73f42561", (), (), ("uint256",), at)
         return answer[0]
 
-    def read_answer(self, answer: AssuredAnswer, *, at: BlockId = "latest") -> int:
+    def read_answer(self, answer: AssuredAnswer, *, at: BlockId = "latest") -> tuple[int, ...]:
         """Read the answer of a fulfilled request, against its receipt; only for the contract that asked.
 
-        chain  Reverts `answers: not fulfilled`, `answers: not the consumer`, `answers: not the receipt`.
+        returns  One number, in the list that every mode of assurance answers with.
+        chain    Reverts `answers: not fulfilled`, `answers: not the consumer`, `answers: not the receipt`.
         """
-        answer: tuple[int] = read(
+        answer: tuple[tuple[int, ...]] = read(
             self.node,
             self.address,
             "a522811b",
             ("(bytes32,address,bytes32,bytes32,bytes,uint8,uint256,uint64,uint256)",),
             (answer.to_abi(),),
-            ("int256",),
+            ("int256[]",),
             at,
         )
         return answer[0]

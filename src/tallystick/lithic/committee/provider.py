@@ -27,10 +27,10 @@ from tallystick.core.limits import (
     NODE_SENDS_MAX,
     NODE_SETTLE_TURN_S,
 )
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain
 from tallystick.lithic.committee.decision import RequestState
 from tallystick.lithic.committee.journal import Job, Journal
 from tallystick.lithic.committee.request import NOBODY
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain
 
 # The contract's own: how long a request lasts at most, and how long proofs are taken after the end of its reveals.
 _REQUEST_S_MAX = 3 * 86_400
@@ -53,8 +53,8 @@ class Service:
     """What a provider does for one model.
 
     answerer   computes
-    cost       what it charges for an answer, in wei
-    stake_max  the most that it puts at risk for one, in wei
+    cost       what it charges for an answer, in the smallest unit of the committee's coin
+    stake_max  the most that it puts at risk for one, in the same
     kernel     the contract that it lets judge it, NOBODY for none
     """
 

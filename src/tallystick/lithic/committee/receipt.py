@@ -16,9 +16,9 @@ from tallystick.core import canonical, documents, eip712
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import COMMITTEE_MEMBERS_MAX
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode, assurance_domain, signed_decimal
 from tallystick.lithic.committee.decision import Ballot, OutputKind, RequestState, decide, is_paid
 from tallystick.lithic.committee.request import request_id, terms_from_dict, terms_to_dict
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain, signed_decimal
 
 RECEIPT_KIND = "tallystick/committee-receipt/v1"
 
@@ -88,7 +88,7 @@ class CommitteeReceipt:
         if standing is None:
             raise VerificationFailed("committee.member", "a vote is of no member", got=vote.provider)
         if not terms.low <= vote.output <= terms.high or vote.cost > terms.fee:
-            got = f"{vote.output} for {vote.cost} wei"
+            got = f"{vote.output} for {vote.cost}"
             raise VerificationFailed("committee.vote", "a vote is outside the terms", got=got)
         signed = AssuredAnswer(
             answer.request_id, answer.consumer, answer.model_digest, answer.input_digest, (vote.output,), answer.mode,

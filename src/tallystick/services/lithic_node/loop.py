@@ -43,7 +43,7 @@ def run_node(
                 if clock() >= collect_at:
                     collect_at = clock() + NODE_COLLECT_S
                     if collected := provider.collect():
-                        report(Done("collect", b"", f"{collected} wei"))
+                        report(Done("collect", b"", str(collected)))
             except Unavailable as error:
                 report(Done("waiting", b"", f"{error.code}: {error}"))
             stop.wait(poll_s)

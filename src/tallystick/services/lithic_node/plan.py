@@ -1,9 +1,11 @@
 """The plan of a node, a TOML file: which models it serves, with what, for how much, at which risk.
 
+    coin = "0x…"                # the token that the committee counts in; leave out for the native coin
+
     [[model]]
     digest = "…"                # SHA-256 of the model, as requests name it
-    cost = "1000"               # wei for an answer
-    stake_max = "5000000"       # wei that it puts at risk for one
+    cost = "1000"               # for an answer, in the coin's smallest unit
+    stake_max = "5000000"       # that it puts at risk for one, in the same
     kernel = "0x…"              # the contract that may judge it; leave out for none
 
     function = "package.module:name"                  one of these four: a Python function of (terms, data),
@@ -47,9 +49,10 @@ _DTYPES = ("float32", "float64", "int32", "int64")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a node serves: model digest to service."""
+    """What a node serves, model digest to service, and the coin that its costs and stakes are in."""
 
     services: Mapping[bytes, Service]
+    coin: str = NOBODY
 
 
 def read_plan(path: Path) -> Plan:
@@ -61,14 +64,14 @@ def read_plan(path: Path) -> Plan:
         found = tomllib.loads(read_bounded(path, NODE_CONFIG_BYTES_MAX).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InvalidInput("node.plan", f"{path.name} is not TOML", got=str(error)[:120]) from None
-    top = documents.members(found, path.name, ("model",))
+    top = documents.members(found, path.name, ("model",), ("coin",))
     services = {}
     for entry in documents.listed(top["model"], "model", NODE_MODELS_MAX):
         model = parse_hex32(documents.typed(entry, dict, "model").get("digest"), "digest")
         if model in services:
             raise InvalidInput("node.plan", "a model is served once", got=model.hex())
         services[model] = _service(entry, path.parent)
-    return Plan(services)
+    return Plan(services, parse_address(top.get("coin", NOBODY)))
 
 
 def _service(entry: dict[str, Any], folder: Path) -> Service:

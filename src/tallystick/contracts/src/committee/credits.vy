@@ -9,6 +9,9 @@
 """
 
 from ...interfaces import ICommittee
+from .. import coins
+
+uses: coins
 
 _credits: HashMap[address, uint256]
 
@@ -21,7 +24,7 @@ def collect() -> uint256:
     self._credits[msg.sender] = 0
 
     log ICommittee.Collected(account=msg.sender, amount=amount)
-    self._send(msg.sender, amount)
+    coins._send(msg.sender, amount)
     return amount
 
 
@@ -34,9 +37,3 @@ def credit_of(account: address) -> uint256:
 @internal
 def _credit(account: address, amount: uint256):
     self._credits[account] += amount
-
-
-@internal
-def _send(account: address, amount: uint256):
-    sent: bool = raw_call(account, b"", value=amount, revert_on_failure=False)
-    assert sent, "credits: transfer refused"

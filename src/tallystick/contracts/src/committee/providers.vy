@@ -10,9 +10,11 @@
 """
 
 from ...interfaces import ICommittee
+from .. import coins
 from .. import signatures
 from . import answers
-from . import credits
+
+uses: coins
 
 # Longer than a request and its proofs together, which rounds and proofs bound by 3 and 3 days.
 _WITHDRAWAL_DELAY_S: constant(uint256) = 7 * 86_400
@@ -31,12 +33,13 @@ _owners: HashMap[address, address]                   # signing key to provider
 
 @payable
 @external
-def register(signer: address, proof: Bytes[65]):
+def register(signer: address, proof: Bytes[65], amount: uint256):
     assert self._counts[msg.sender] == 0, "providers: already registered"
     self._store(signer, proof)
-    self._bonds[msg.sender] += msg.value
+    self._bonds[msg.sender] += amount
     log ICommittee.ProviderRegistered(provider=msg.sender, signer=signer)
-    log ICommittee.BondAdded(provider=msg.sender, sender=msg.sender, amount=msg.value)
+    log ICommittee.BondAdded(provider=msg.sender, sender=msg.sender, amount=amount)
+    coins._take(amount)
 
 
 @external
@@ -50,10 +53,11 @@ def rotate_key(signer: address, proof: Bytes[65]) -> uint32:
 
 @payable
 @external
-def top_up(provider: address):
+def top_up(provider: address, amount: uint256):
     self._check_known(provider)
-    self._bonds[provider] += msg.value
-    log ICommittee.BondAdded(provider=provider, sender=msg.sender, amount=msg.value)
+    self._bonds[provider] += amount
+    log ICommittee.BondAdded(provider=provider, sender=msg.sender, amount=amount)
+    coins._take(amount)
 
 
 @external
@@ -82,7 +86,7 @@ def withdraw_bond() -> uint256:
     self._bonds[msg.sender] -= amount
 
     log ICommittee.BondWithdrawn(provider=msg.sender, amount=amount)
-    credits._send(msg.sender, amount)
+    coins._send(msg.sender, amount)
     return amount
 
 

@@ -12,10 +12,12 @@
 
 from ...interfaces import ICommittee
 from ...interfaces import IFeatureSource
+from .. import coins
 from . import answers
 from . import offers
 from . import providers
 
+uses: coins
 uses: providers
 uses: offers
 
@@ -47,7 +49,6 @@ def open_request(
 ) -> bytes32:
     request_id: bytes32 = self._id(msg.sender, nonce, terms)
     assert self._words[request_id] == 0, "requests: already open"
-    assert msg.value == terms.fee * len(terms.members), "requests: wrong payment"
     assert terms.kind in [_LABEL, _NUMBER], "requests: bad kind"
     assert terms.low <= terms.high, "requests: bad bounds"
     assert terms.threshold != 0 and convert(terms.threshold, uint256) <= len(terms.members), "requests: bad threshold"
@@ -85,6 +86,7 @@ def open_request(
         reveal_until=convert(reveal_until, uint64),
         input=input,
     )
+    coins._take(terms.fee * len(terms.members))
     return request_id
 
 

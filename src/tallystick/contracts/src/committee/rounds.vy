@@ -174,7 +174,7 @@ def seat_of(request_id: bytes32, provider: address) -> ICommittee.Seat:
 
 @view
 @external
-def read_answer(answer: ICommittee.AssuredAnswer) -> int256:
+def read_answer(answer: ICommittee.AssuredAnswer) -> DynArray[int256, 1]:
     word: uint256 = requests._words[answer.request_id]
     output: int256 = self._settled_outputs[answer.request_id]
     assert word & requests._U8 == _FULFILLED, "answers: not fulfilled"
@@ -189,7 +189,7 @@ def read_answer(answer: ICommittee.AssuredAnswer) -> int256:
         and convert(answer.deadline, uint256) == requests._reveal_until_in(word)
         and answer.nonce == requests._nonces[answer.request_id]
     ), "answers: not the receipt"
-    return output
+    return [output]
 
 
 @internal
