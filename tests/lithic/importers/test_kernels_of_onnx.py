@@ -25,13 +25,9 @@ def test_a_model_of_another_library_becomes_a_kernel_that_decides_alike(name: st
     assert [kernel.run(row) for row in encoded[:3]] == answers[:3]
     if said["task"] == "classes":
         assert [kernel.model.labels[answer[0]] for answer in answers] == said["labels"]
-    else:  # on the grid: XGBoost splits at values of the data, which may fall to either side when they are put there
-        fields = kernel.model.input.fields
-        placed = np.array(
-            [[float(f.origin) + float(f.step) * q for f, q in zip(fields, row, strict=True)] for row in encoded]
-        )
-        wanted = evaluate(read_onnx(file, name=name), placed)[-1]
+    else:
         values = np.array(answers, dtype=float) * float(kernel.model.scale)
+        wanted = np.array(said["scores"])
         assert np.abs(values - wanted).max() < 1e-3 * np.abs(wanted).max()
 
 

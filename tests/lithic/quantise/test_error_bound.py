@@ -92,7 +92,7 @@ def test_a_bound_that_is_a_little_too_small_is_broken() -> None:
     found = []
     for share in (1.0, 0.1):
         smaller = tuple(str(float(value) * share) for value in made.bound.on_grid)
-        claim = Conversion(made.integer, type(made.bound)(smaller, smaller, made.bound.in_range))
+        claim = Conversion(made.integer, type(made.bound)(smaller, smaller, made.bound.in_range), made.choice)
         try:
             check(claim, given_model.model, given_model.sample)
         except AssertionError:

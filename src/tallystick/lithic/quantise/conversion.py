@@ -6,25 +6,24 @@ fraction arithmetic (`forms`, `dense`, `trees`), and decimal arithmetic where a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, lcm
 from typing import Any
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic import floats
 from tallystick.lithic.floats import FloatModel
 from tallystick.lithic.integer.intervals import Interval
-from tallystick.lithic.integer.model import Input, IntegerModel
+from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.quantise import activations, selections
 from tallystick.lithic.quantise.bound import ErrorBound, bound_of
+from tallystick.lithic.quantise.choices import Choice, choose
 from tallystick.lithic.quantise.dense import push_dense
 from tallystick.lithic.quantise.draft import Draft
-from tallystick.lithic.quantise.exact import declared, text
+from tallystick.lithic.quantise.exact import text
 from tallystick.lithic.quantise.fitting import check_fit
 from tallystick.lithic.quantise.forms import EXACT, Errors, Form, affine
-from tallystick.lithic.quantise.grids import Bits, Range, Ranges, encode, input_for, ranges_for
+from tallystick.lithic.quantise.grids import Bits, Ranges, encode, ranges_for
 from tallystick.lithic.quantise.outcome import Outcome, outcome_for
 from tallystick.lithic.quantise.trees import push_trees
 
@@ -35,7 +34,8 @@ _FINAL_VALUE_BITS = 15  # of a table whose values are the scores: no more steps 
 class Precision:
     """How many bits things have.
 
-    input       of a field; without a choice 16 where trees compare features, which costs nothing, and 8 elsewhere
+    input       of a field; without a choice 16 where trees compare features, which costs nothing, or where a declared
+                step has more than 8 bits count, and 8 elsewhere
     weight      of a weight of a hidden step, sign included
     score       of a weight of the step whose sums are the scores: nothing after it needs them narrow
     activation  of what comes out of a hidden layer
@@ -64,10 +64,11 @@ class Precision:
 
 @dataclass(frozen=True)
 class Conversion:
-    """An integer model, and how far its scores can be from those it was made from."""
+    """An integer model, how far its scores can be from those it was made from, and which grid was chosen for it."""
 
     integer: IntegerModel
     bound: ErrorBound
+    choice: Choice
 
 
 def quantise(
@@ -97,9 +98,8 @@ def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Pr
     """Return the integer model as `quantise` does, with the bound of its error."""
     bits = precision or Precision()
     check_fit(model)
-    given = _with_categories(model, ranges_for(model.features, ranges))
-    into = input_for(model.features, given, bits.input or _input_bits(model))
-    draft = _draft(into, given, sample)
+    choice = choose(model, ranges_for(model.features, ranges), sample, bits.input)
+    draft = _draft(choice, sample)
     outcome = None
     for at, step in enumerate(model.steps):
         is_last = at == len(model.steps) - 1
@@ -114,18 +114,16 @@ def convert(model: FloatModel, ranges: Ranges, sample: Any = None, precision: Pr
     if not draft.steps or not draft.is_ready(alike=True):
         push_dense(draft, bits.score, alike=True)
     scale = text(draft.forms[0].single[1], "scale")
-    integer = IntegerModel(model.name, into, tuple(draft.steps), outcome.decision, outcome.labels, scale)
-    return Conversion(integer, bound_of(draft.forms))
+    integer = IntegerModel(model.name, choice.input, tuple(draft.steps), outcome.decision, outcome.labels, scale)
+    return Conversion(integer, bound_of(draft.forms), choice)
 
 
-def _draft(into: Input, given: Sequence[Range], sample: Any) -> Draft:
+def _draft(choice: Choice, sample: Any) -> Draft:
     """Return the draft before the first step: each feature is its field's origin and step."""
-    forms = []
-    for place, (field, declared_range) in enumerate(zip(into.fields, given, strict=True)):
-        origin, step = Fraction(field.origin), Fraction(field.step)
-        off = Fraction(0) if declared_range.step or field.low == field.high else step / 2
-        error = Errors(Fraction(0), Fraction(0), off) if off else EXACT
-        forms.append(Form.of(origin, {place: step}, error))
+    into, forms = choice.input, []
+    for place, grid in enumerate(choice.grids):
+        error = Errors(Fraction(0), Fraction(0), grid.off) if grid.off else EXACT
+        forms.append(Form.of(Fraction(grid.field.origin), {place: Fraction(grid.field.step)}, error))
     rows = None if sample is None else encode(into, sample, clip=True)
     return Draft(tuple(forms), tuple(Interval(field.low, field.high) for field in into.fields), rows)
 
@@ -153,30 +151,3 @@ def _push_trees(draft: Draft, step: floats.Trees, bits: Precision, outcome: Outc
         push_trees(draft, step, bits.weight, bits.leaf, lambda leaf: leaf, Fraction(0))
     else:
         push_trees(draft, step, bits.weight, bits.leaf, outcome.reading, outcome.less)
-
-
-def _with_categories(model: FloatModel, given: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Return the ranges with a step for each categorical feature without: the widest that meets every category."""
-    first = model.steps[0] if model.steps else None
-    if not isinstance(first, floats.OneHot):
-        return given
-    return tuple(_categorical(one, column) for one, column in zip(given, first.columns, strict=True))
-
-
-def _categorical(given: Range, column: tuple[float, ...] | None) -> Range:
-    if column is None or given.step is not None:
-        return given
-    values = [declared(value, "a category") for value in column]
-    unit = lcm(*(value.denominator for value in values))
-    step = Fraction(gcd(*(int(value * unit) for value in values)) or unit, unit)
-    return Range(given.low, given.high, step)
-
-
-def _input_bits(model: FloatModel) -> Bits:
-    """Return 16 where trees are reached by the features themselves, or scaled ones; else 8."""
-    for step in model.steps:
-        if isinstance(step, floats.Trees):
-            return 16
-        if not isinstance(step, floats.OneHot | floats.Affine):
-            return 8
-    return 8

@@ -33,11 +33,15 @@ _ROUNDINGS = 2.0**-50  # of what is subtracted: the five roundings of double pre
 
 @dataclass(frozen=True)
 class Range:
-    """What one feature can be: from `low` to `high`, in multiples of `step` where there is one; kept as fractions."""
+    """What one feature can be: from `low` to `high`, in multiples of `step` where there is one; kept as fractions.
+
+    is_seen  nobody declared the step: rows have it, and it may be given up
+    """
 
     low: Fraction
     high: Fraction
     step: Fraction | None = None
+    is_seen: bool = False
 
     def __post_init__(self) -> None:
         """Raise InvalidInput "kernel.range" unless low ≤ high and step > 0, "kernel.decimal" for no number."""
@@ -95,7 +99,33 @@ def observed_ranges(features: Sequence[str], rows: Any, margin: Number = "0.1") 
 
 def input_for(features: Sequence[str], ranges: Sequence[Range], bits: Bits) -> Input:
     """Return the declared input; raises InvalidInput "kernel.range" when a step is too fine for the field."""
-    return Input(bits, tuple(_field(name, given, bits) for name, given in zip(features, ranges, strict=True)))
+    return Input(bits, tuple(field_for(name, given, bits) for name, given in zip(features, ranges, strict=True)))
+
+
+def field_for(name: str, given: Range, bits: Bits) -> Field:
+    """Return the field of one feature; raises as `input_for`."""
+    most = (1 << bits) - 1
+    if given.step is None:
+        if given.low == given.high:
+            return Field(name, 0, 0, text(given.low, name), "1")
+        step = rounded_up((given.high - given.low) / most)
+        return Field(name, 0, ceil((given.high - given.low) / step), text(given.low, name), text(step, name))
+    step = given.step
+    low, high = floor(given.low / step), ceil(given.high / step)
+    if low >= 0 and high <= most:
+        return Field(name, low, high, "0", text(step, name))
+    if not is_counted(given, bits):
+        wider = "declare a wider step or a narrower range"
+        raise InvalidInput(
+            "kernel.range", f"{name} has more steps than {bits} bits count", expected=f"≤ {most}", got=high - low,
+            hint=wider if bits == 16 else f"{wider}, or do not ask for 8 bits",
+        )  # fmt: skip
+    return Field(name, 0, high - low, text(low * step, name), text(step, name))
+
+
+def is_counted(given: Range, bits: Bits) -> bool:
+    """Whether a field of so many bits counts every step of a range."""
+    return given.step is None or ceil(given.high / given.step) - floor(given.low / given.step) < 1 << bits
 
 
 def encode(declared_input: Input, rows: Any, *, clip: bool = False) -> Integers:
@@ -163,32 +193,13 @@ def _range(name: str, given: Declared) -> Range:
             "kernel.range", f"{name} has no range", expected="(low, high) or (low, high, step)", got=repr(given)[:100]
         )
     ends = [declared(number, f"{name}: {what}") for number, what in zip(given, ("low", "high", "step"), strict=False)]
-    return Range(*ends)
-
-
-def _field(name: str, given: Range, bits: Bits) -> Field:
-    most = (1 << bits) - 1
-    if given.step is None:
-        if given.low == given.high:
-            return Field(name, 0, 0, text(given.low, name), "1")
-        step = rounded_up((given.high - given.low) / most)
-        return Field(name, 0, ceil((given.high - given.low) / step), text(given.low, name), text(step, name))
-    step = given.step
-    low, high = floor(given.low / step), ceil(given.high / step)
-    if low >= 0 and high <= most:
-        return Field(name, low, high, "0", text(step, name))
-    if high - low > most:
-        raise InvalidInput(
-            "kernel.range", f"{name} has more steps than {bits} bits count", expected=f"≤ {most}", got=high - low,
-            hint="declare a wider step or a narrower range, or take input_bits=16",
-        )  # fmt: skip
-    return Field(name, 0, high - low, text(low * step, name), text(step, name))
+    return Range(ends[0], ends[1], ends[2] if len(ends) == 3 else None)
 
 
 def _observed(column: Floats, margin: Fraction) -> Range:
     low, high = declared(float(column.min()), "low"), declared(float(column.max()), "high")
     if (column == column.round()).all() and high - low < 1 << 16:
-        return Range(low, high, Fraction(1))
+        return Range(low, high, Fraction(1), is_seen=True)
     extra = (high - low) * margin
     return Range(
         Fraction(0) if low >= 0 > low - extra else _outward(low - extra, up=False),
