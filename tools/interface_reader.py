@@ -1,14 +1,15 @@
-"""Reads a contract's interface file beside its ABI, for the bindings generator.
+"""Reads a contract's interface files beside its ABI, for the bindings generator.
 
 The interface gives names, bounds, comments and docstrings; the ABI gives types as they are in the bytecode. Both must
-list the same functions and events with the same members in the same order, or reading stops.
+list the same functions and events with the same members in the same order, or reading stops. A contract may implement
+an interface that others implement too, beside its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vyper.ast import nodes as vy
@@ -19,6 +20,8 @@ from tallystick.core.digest import keccak
 
 _STRING = re.compile(r"(String|Bytes)\[(\d+)\]\Z")
 _ARRAY = re.compile(r"DynArray\[(\w+), (\d+)\]\Z")
+_IMPLEMENTS = re.compile(r"(?m)^implements: (\w+)$")
+_ELSEWHERE = re.compile(r"\bI[A-Z]\w*\.")  # of a struct that another interface declares
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Operation:
-    """A function; where the ABI overloads a name because of a default, its longest form."""
+    """A function; where the ABI overloads a name because of a default, its longest form.
+
+    method  its name in Python, before the spelling changes: of a second form of a name, with what it takes
+    """
 
     name: str
+    method: str
     is_view: bool
     is_payable: bool
     selector: str
@@ -96,22 +103,49 @@ class Interface:
 
 def read_interface(artifact: Artifact) -> Interface:
     """Return the interface of a contract, checked member by member against its ABI."""
-    text = source(artifact.name, f"interfaces/I{artifact.name}.vyi")
-    lines = text.splitlines()
-    body = parse_to_ast(text).body
-    structs = {node.name: node for node in body if isinstance(node, vy.StructDef)}
+    texts = [source(artifact.name, f"interfaces/{name}.vyi") for name in _implemented(artifact)]
+    lines_of = {text: text.splitlines() for text in texts}
+    nodes = [(node, lines_of[text]) for text in texts for node in parse_to_ast(text).body]
+    structs = {node.name: node for node, _ in nodes if isinstance(node, vy.StructDef)}
     events = {entry["name"]: entry for entry in artifact.abi if entry["type"] == "event"}
     functions = _longest(artifact)
-    event_nodes = [node for node in body if isinstance(node, vy.EventDef)]
-    function_nodes = [node for node in body if isinstance(node, vy.FunctionDef)]
-    _same({node.name for node in event_nodes}, set(events), "events")
-    _same({node.name for node in function_nodes}, set(functions), "functions")
+    event_nodes = [(node, lines) for node, lines in nodes if isinstance(node, vy.EventDef)]
+    function_nodes = {node.name: node for node, _ in reversed(nodes) if isinstance(node, vy.FunctionDef)}
+    _same({node.name for node, _ in event_nodes}, set(events), "events")
+    _same(set(function_nodes), set(functions), "functions")
     return Interface(
-        about=_about(lines),
-        structs=tuple(_struct(node, structs, lines) for node in structs.values()),
-        events=tuple(_event(node, events[node.name], structs, lines) for node in event_nodes),
-        operations=tuple(_operation(node, functions[node.name], structs) for node in function_nodes),
+        about=_about(lines_of[texts[0]]),
+        structs=tuple(_struct(node, structs, lines) for node, lines in nodes if isinstance(node, vy.StructDef)),
+        events=tuple(_event(node, events[node.name], structs, lines) for node, lines in event_nodes),
+        operations=tuple(
+            [_operation(node, functions[node.name], structs) for node in reversed(function_nodes.values())]
+            + _second_forms(artifact)
+        ),
     )
+
+
+def _second_forms(artifact: Artifact) -> list[Operation]:
+    """Return the functions of IOverloaded….vyi: their names are taken, so Python calls them by their last type too."""
+    path = f"interfaces/IOverloaded{artifact.name}.vyi"
+    if path not in artifact.sources:
+        return []
+    found = []
+    for node in parse_to_ast(source(artifact.name, path)).body:
+        same = [entry for entry in artifact.abi if entry.get("name") == node.name]
+        (entry,) = [entry for entry in same if len(entry["inputs"]) == len(node.args.args)]
+        found.append(replace(_operation(node, entry, {}), method=f"{node.name}_{entry['inputs'][-1]['type']}"))
+    return found
+
+
+def _implemented(artifact: Artifact) -> list[str]:
+    """Return the interfaces that the contract implements, its own first."""
+    own = f"I{artifact.name}"
+    found = _IMPLEMENTS.findall(source(artifact.name, f"src/{artifact.name}.vy"))
+    return [own, *(name for name in found if name != own)]
+
+
+def _written(annotation: vy.VyperNode) -> str:
+    return _ELSEWHERE.sub("", annotation.node_source_code)
 
 
 def _longest(artifact: Artifact) -> dict[str, Mapping[str, Any]]:
@@ -127,7 +161,7 @@ def _longest(artifact: Artifact) -> dict[str, Mapping[str, Any]]:
 def _struct(node: vy.StructDef, structs: Mapping[str, vy.StructDef], lines: list[str]) -> Shape:
     members = []
     for item in node.body:
-        kind = item.annotation.node_source_code
+        kind = _written(item.annotation)
         abi = _abi_of(kind, structs)
         members.append(_member(item.target.id, abi, kind, structs, about=_trailing(lines, item.lineno)))
     return Shape(node.name, _leading(lines, node.lineno), tuple(members))
@@ -137,7 +171,7 @@ def _event(node: vy.EventDef, entry: Mapping[str, Any], structs: Mapping[str, vy
     _same([item.target.id for item in node.body], [item["name"] for item in entry["inputs"]], node.name)
     members = []
     for item, wanted in zip(node.body, entry["inputs"], strict=True):
-        kind = item.annotation.node_source_code
+        kind = _written(item.annotation)
         kind = kind.removeprefix("indexed(").removesuffix(")") if wanted["indexed"] else kind
         _same(_abi_of(kind, structs), _canonical(wanted), f"{node.name}.{item.target.id}")
         about = _trailing(lines, item.lineno)
@@ -153,7 +187,7 @@ def _operation(node: vy.FunctionDef, entry: Mapping[str, Any], structs: Mapping[
     defaults = [""] * (len(arguments) - len(node.args.defaults)) + [d.node_source_code for d in node.args.defaults]
     inputs = []
     for item, wanted, default in zip(arguments, entry["inputs"], defaults, strict=True):
-        kind = item.annotation.node_source_code
+        kind = _written(item.annotation)
         _same(_abi_of(kind, structs), _canonical(wanted), f"{node.name}({item.arg})")
         inputs.append(_member(item.arg, _canonical(wanted), kind, structs, default=default))
     kinds = _returned(node)
@@ -162,6 +196,7 @@ def _operation(node: vy.FunctionDef, entry: Mapping[str, Any], structs: Mapping[
     notice, notes = _natspec(node.doc_string.value)
     return Operation(
         name=node.name,
+        method=node.name,
         is_view=entry["stateMutability"] in ("view", "pure"),
         is_payable=entry["stateMutability"] == "payable",
         selector=keccak(signature.encode())[:4].hex(),
@@ -176,8 +211,8 @@ def _returned(node: vy.FunctionDef) -> list[str]:
     if node.returns is None:
         return []
     if isinstance(node.returns, vy.Tuple):
-        return [item.node_source_code for item in node.returns.elements]
-    return [node.returns.node_source_code]
+        return [_written(item) for item in node.returns.elements]
+    return [_written(node.returns)]
 
 
 def _member(name: str, abi: str, kind: str, structs: Mapping[str, vy.StructDef], **more: Any) -> Member:
@@ -187,7 +222,7 @@ def _member(name: str, abi: str, kind: str, structs: Mapping[str, vy.StructDef],
 def _abi_of(kind: str, structs: Mapping[str, vy.StructDef]) -> str:
     """Return the ABI type of a Vyper type."""
     if kind in structs:
-        return "(" + ",".join(_abi_of(item.annotation.node_source_code, structs) for item in structs[kind].body) + ")"
+        return "(" + ",".join(_abi_of(_written(item.annotation), structs) for item in structs[kind].body) + ")"
     if found := _STRING.match(kind):
         return found[1].lower()
     if found := _ARRAY.match(kind):

@@ -11,14 +11,14 @@ def optimistic_costs(ledger):
     kit = Kit.on(ledger, chosen.model)
     x = next(iter(chosen.inputs.values()))
     anybody = ledger.accounts[4]
-    made = {"ask": ledger.send(kit.asking(x), anybody).gas_used}
-    request_id = kit.contract.request_count()
-    kit.inputs[request_id] = x
+    mined = ledger.send(kit.asking(x), anybody)
+    made, request_id = {"ask": mined.gas_used}, kit.keep(x, mined)
     for stage, each in enumerate(kit.staged.stages[1:]):
         told = kit.lie(request_id, stage, consistent=False)
         kit.claim(request_id, told)
         made[f"refute at {each.name}"] = kit.refute(request_id, told, stage).gas_used
-    made["claim"] = kit.claim(request_id, kit.right(request_id)).gas_used
+    right = kit.right(request_id)
+    made["claim"] = kit.claim(request_id, right).gas_used
     kit.wait_until(ledger.time + WINDOW)
-    made["make final"] = ledger.send(kit.contract.finalise(request_id), anybody).gas_used
+    made["make final"] = ledger.send(kit.finalising(request_id, right), anybody).gas_used
     return {f"OptimisticModel: {step}, 400-32-16-10": cost for step, cost in made.items()}

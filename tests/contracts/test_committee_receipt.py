@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tallystick.core.errors import InvalidInput, TallystickError, VerificationFailed
+from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.lithic.committee.decision import OutputKind
-from tallystick.lithic.committee.receipt import CommitteeReceipt, Standing, build_receipt, read_standings
+from tallystick.lithic.committee.receipt import build_receipt, read_standings
+from tallystick.lithic.committee.votes import Standing
+from tallystick.lithic.receipts.answer import Mode
+from tallystick.lithic.receipts.checking import check_receipt
+from tallystick.lithic.receipts.receipt import AnswerReceipt
 from tests.contracts.committee_kit import BOND, FEE, Kit
 
 
@@ -34,11 +38,9 @@ def settled(kit):
 
 def test_a_receipt_made_of_events_verifies_without_a_chain_and_has_one_spelling(settled):
     receipt, standings = settled
-    assert receipt.verify(standings) == -3
-    assert receipt.answer.cost == 3 * FEE
-    again = CommitteeReceipt.from_bytes(receipt.to_bytes())
-    assert again == receipt
-    assert again.verify(standings) == -3
+    assert check_receipt(receipt, standings=standings).ok
+    assert (receipt.answer.output, receipt.answer.cost) == ((-3,), 3 * FEE)
+    assert AnswerReceipt.from_bytes(receipt.to_bytes()) == receipt
 
 
 def test_a_receipt_of_what_is_not_settled_is_refused(kit, refused):
@@ -69,64 +71,84 @@ def test_a_vote_that_a_proof_struck_before_settling_is_not_in_the_receipt_and_on
         if not strike_first:
             kit.send(proof, kit.ledger.accounts[6])
         receipt = receipt_of(kit, request)
-        assert len(receipt.votes) == (2 if strike_first else 3)
-        assert receipt.verify(read_standings(kit.contract, request)) == 1
+        assert len(receipt.evidence.votes) == (2 if strike_first else 3)
+        assert check_receipt(receipt, standings=read_standings(kit.contract, request)).ok
+        assert receipt.answer.output == (1,)
 
 
 STRANGER = "0x" + "11" * 20
+
+
+VOTES = ("vote",) * 4
 
 
 def changed(receipt, **changes):
     return replace(receipt, answer=replace(receipt.answer, **changes))
 
 
+def shown(receipt, **changes):
+    return replace(receipt, evidence=replace(receipt.evidence, **changes))
+
+
+def voted(receipt, **changes):
+    first, *others = receipt.evidence.votes
+    return shown(receipt, votes=(replace(first, **changes), *others))
+
+
+def failures(report):
+    """The names of what failed, without those of members."""
+    return [check.name.partition(" of ")[0] for check in report.failures]
+
+
 @pytest.mark.parametrize(
-    ("forge", "code"),
+    ("forge", "failed"),
     [
-        (lambda r: changed(r, request_id=b"x" * 32), "committee.request"),
-        (lambda r: changed(r, nonce=9), "committee.request"),
-        (lambda r: changed(r, consumer="0x" + "11" * 20), "committee.request"),
-        (lambda r: changed(r, input_digest=b"x" * 32), "committee.request"),
-        (lambda r: changed(r, model_digest=b"x" * 32), "committee.request"),
-        (lambda r: changed(r, mode=1), "committee.request"),
-        (lambda r: replace(r, chain_id=r.chain_id + 1), "committee.request"),
-        (lambda r: replace(r, contract="0x" + "11" * 20), "committee.request"),
-        (lambda r: replace(r, terms=replace(r.terms, threshold=1)), "committee.request"),
-        (lambda r: changed(r, deadline=1), "committee.vote"),
-        (lambda r: changed(r, output=(90,)), "committee.decision"),
-        (lambda r: changed(r, output=(-3, 0)), "committee.decision"),
-        (lambda r: changed(r, cost=4 * FEE), "committee.cost"),
-        (lambda r: replace(r, votes=r.votes[:2]), "committee.decision"),
-        (lambda r: replace(r, votes=(*r.votes, r.votes[0])), "committee.vote"),
-        (lambda r: replace(r, votes=(replace(r.votes[0], output=-3), *r.votes[1:])), "committee.vote"),
-        (lambda r: replace(r, votes=(replace(r.votes[0], cost=1), *r.votes[1:])), "committee.vote"),
-        (lambda r: replace(r, votes=(replace(r.votes[0], cost=FEE + 1), *r.votes[1:])), "committee.vote"),
-        (lambda r: replace(r, votes=(replace(r.votes[0], output=101), *r.votes[1:])), "committee.vote"),
-        (
-            lambda r: replace(r, votes=(replace(r.votes[0], provider="0x" + "11" * 20), *r.votes[1:])),
-            "committee.member",
-        ),
-        (lambda r: replace(r, votes=(replace(r.votes[0], signature=b""), *r.votes[1:])), "eip712.signature"),
+        (lambda r: changed(r, request_id=b"x" * 32), ["request id", *VOTES]),
+        (lambda r: changed(r, nonce=9), ["request id", *VOTES]),
+        (lambda r: changed(r, consumer=STRANGER), ["request id", *VOTES]),
+        (lambda r: changed(r, input_digest=b"x" * 32), ["input digest", *VOTES]),
+        (lambda r: changed(r, model_digest=b"x" * 32), ["model digest", *VOTES]),
+        (lambda r: changed(r, mode=Mode.DIRECT), ["mode", *VOTES]),
+        (lambda r: replace(r, chain_id=r.chain_id + 1), ["request id", *VOTES]),
+        (lambda r: replace(r, contract=STRANGER), ["request id", *VOTES]),
+        (lambda r: shown(r, terms=replace(r.evidence.terms, threshold=1)), ["request id"]),
+        (lambda r: changed(r, deadline=1), [*VOTES]),
+        (lambda r: changed(r, output=(90,)), ["output"]),
+        (lambda r: changed(r, output=(-3, 0)), ["output"]),
+        (lambda r: changed(r, cost=4 * FEE), ["cost"]),
+        (lambda r: shown(r, votes=r.evidence.votes[:2]), ["output"]),
+        (lambda r: shown(r, votes=(*r.evidence.votes, r.evidence.votes[0])), ["votes", "output", "cost"]),
+        (lambda r: voted(r, output=-2), ["vote"]),
+        (lambda r: voted(r, cost=1), ["vote", "cost"]),
+        (lambda r: voted(r, cost=FEE + 1), ["vote", "cost"]),
+        (lambda r: voted(r, output=101), ["vote", "cost"]),
+        (lambda r: voted(r, provider=STRANGER), ["vote"]),
+        (lambda r: voted(r, signature=b""), ["vote"]),
     ],
 )
-def test_a_forged_receipt_is_refused_by_name(settled, forge, code):
+def test_a_forged_receipt_fails_where_it_was_forged(settled, forge, failed):
     receipt, standings = settled
-    with pytest.raises(VerificationFailed) as caught:
-        forge(receipt).verify(standings)
-    assert caught.value.code == code
+    assert failures(check_receipt(forge(receipt), standings=standings)) == failed
 
 
 def test_the_standings_must_be_of_all_members(settled):
     receipt, standings = settled
-    absent = receipt.terms.members[4]
+    absent = receipt.evidence.terms.members[4]
     few = {member: standing for member, standing in standings.items() if member != absent}
-    with pytest.raises(VerificationFailed) as caught:
-        receipt.verify(few)
-    assert caught.value.code == "committee.member"
+    assert failures(check_receipt(receipt, standings=few)) == ["members"]
     heavy = standings | {absent: Standing("0x" + "00" * 20, 100 * BOND)}  # had it been there, it would have decided
-    with pytest.raises(VerificationFailed) as caught:
-        receipt.verify(heavy)
-    assert caught.value.code == "committee.decision"
+    assert failures(check_receipt(receipt, standings=heavy)) == ["output"]
+    with pytest.raises(InvalidInput) as caught:
+        check_receipt(receipt)
+    assert caught.value.code == "receipt.standings"
+
+
+def test_the_chain_says_whether_it_was_settled_so(kit, settled):
+    receipt, _ = settled
+    assert check_receipt(receipt, node=kit.ledger.node).ok
+    for forged in (changed(receipt, deadline=1), replace(receipt, contract=Kit(kit.ledger).contract.address)):
+        report = check_receipt(forged, standings=settled[1], node=kit.ledger.node)
+        assert "settled answer" in [check.name for check in report.failures]
 
 
 def test_bytes_that_are_no_receipt_are_refused_calmly(settled):
@@ -141,5 +163,5 @@ def test_bytes_that_are_no_receipt_are_refused_calmly(settled):
         data.replace(b"receipt/v1", b"receipt/v2"),
     ):
         with pytest.raises(TallystickError) as caught:
-            CommitteeReceipt.from_bytes(bad)
+            AnswerReceipt.from_bytes(bad)
         assert isinstance(caught.value, InvalidInput)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
-from eth_abi.abi import encode
 
 from tallystick.chain.bindings import optimistic_model as binding
 from tallystick.chain.calls import Call
-from tallystick.core.digest import keccak
+from tallystick.core.digest import keccak, sha256
 from tallystick.core.errors import Rejected
+from tallystick.lithic.assurance.optimistic import State
 from tallystick.lithic.assurance.staged import STAGES
 from tallystick.lithic.assurance.trace import words
+from tallystick.lithic.contract import DIGEST, REGISTRY
 from tallystick.lithic.evm.assembler import Assembler, initcode
 from tallystick.lithic.evm.interface import Refusals, emit_views
-from tests.contracts.kernels import compiled, selector
+from tallystick.lithic.integer import document
+from tallystick.lithic.receipts.answer import Mode
+from tallystick.lithic.receipts.reading import read_answer
 from tests.contracts.optimistic_kit import BOND, FEE, PATIENCE, WINDOW, Kit
 
 NOBODY = "0x" + "00" * 20
+TERMS = {"fee": FEE, "bond": BOND, "window": WINDOW, "patience": PATIENCE}
 
 
 @pytest.fixture
@@ -36,7 +40,8 @@ def listing(*stages):
     """Return the code of a table that lists these stages."""
     asm = Assembler()
     refusals = Refusals(*map(asm.new_label, ("malformed", "range", "part")))
-    emit_views(asm, {STAGES: [32, len(stages), *(int(stage, 16) for stage in stages)]}, refusals)
+    listed = [32, len(stages), *(int(stage, 16) for stage in stages)]
+    emit_views(asm, {STAGES: listed, DIGEST: [1], REGISTRY: [0, 0]}, refusals)
     return asm.assemble()
 
 
@@ -49,51 +54,49 @@ def put(ledger, code):
     return ledger.deploy(initcode(code))
 
 
-# Ten lines of a contract that acts only on what is final, for the applicant who asked, by the one model that it names.
-LENDER = """
-# pragma version 0.4.3
-from tallystick.contracts.interfaces import IOptimisticModel
-optimistic: IOptimisticModel
-model: address
-applicant_of: HashMap[uint256, address]
-granted: public(HashMap[address, bool])
-
-@deploy
-def __init__(optimistic: address, model: address):
-    self.optimistic = IOptimisticModel(optimistic)
-    self.model = model
-
-@payable
-@external
-def apply(features: Bytes[8192]) -> uint256:
-    request_id: uint256 = extcall self.optimistic.request(
-        self.model, features, 10**18, 3_600, 1_800, value=msg.value
-    )
-    self.applicant_of[request_id] = msg.sender
-    return request_id
-
-@external
-def decide(request_id: uint256, answer: DynArray[int256, 256]):
-    assert staticcall self.optimistic.is_final(request_id, answer), "lender: not final"
-    self.granted[self.applicant_of[request_id]] = answer[0] == 1
-"""
-
-
 # --- asking
 
 
-def test_a_request_keeps_its_terms_and_leaves_its_input_on_the_chain(ledger, kit, events):
-    alice = ledger.accounts[0]
-    call = kit.asking(kit.middle())
-    mined = ledger.send(call, alice)
-    data = call.arguments["data"]
-    expected = binding.Requested(1, alice, kit.staged.address, data, FEE, BOND, WINDOW, PATIENCE)
-    assert events(mined, binding.EVENTS) == [expected]
-    request = kit.contract.request_of(1)
-    assert (request.requester, request.fee, request.bond) == (alice, FEE, BOND)
-    assert (request.window, request.patience, request.stage_count) == (WINDOW, PATIENCE, len(kit.stages) - 1)
-    assert request.input_vector == keccak(words(kit.middle()))
-    assert (request.deadline, request.claimant, request.is_closed) == (mined.time + PATIENCE, NOBODY, False)
+def test_a_request_leaves_its_terms_and_its_input_on_the_chain_under_the_id_that_they_have(ledger, kit, events):
+    alice, x = ledger.accounts[0], kit.middle()
+    mined = ledger.send(kit.asking(x, nonce=7), alice)
+    request_id, data = kit.id_of(x, nonce=7), kit.data(x)
+    asked = binding.Asked(
+        request_id, alice, 7, document.digest(kit.staged.model), sha256(data), keccak(words(x)), kit.stages_hash(),
+        len(kit.stages) - 1, FEE, BOND, WINDOW, PATIENCE,
+    )  # fmt: skip
+    assert events(mined, binding.EVENTS) == [binding.Requested(request_id, alice, kit.staged.address, asked, data)]
+    expected = binding.Request(State.OPEN, mined.time + PATIENCE, NOBODY)
+    assert kit.contract.request_of(request_id) == expected
+
+
+def test_an_id_is_of_one_consumer_nonce_set_of_terms_and_input_and_is_used_once(ledger, kit, refused):
+    x = kit.middle()
+    ids = {kit.ask(nonce=1), kit.ask(nonce=2), kit.ask(nonce=1, who=3), kit.ask(kit.middle(1), nonce=1)}
+    ids |= {kit.ask(nonce=1, **{term: value + 1}) for term, value in TERMS.items()}
+    assert len(ids) == 4 + len(TERMS)
+    with refused("optimistic: already asked"):
+        ledger.send(kit.asking(x, nonce=1), ledger.accounts[0])
+    kit.wait_until(ledger.time + PATIENCE)
+    first = kit.id_of(x, nonce=1)
+    ledger.send(kit.giving_back(first), ledger.accounts[0])
+    with refused("optimistic: already asked"):  # nor again when it is over
+        ledger.send(kit.asking(x, nonce=1), ledger.accounts[0])
+    other = Kit.on(ledger)  # the same words to another contract
+    assert other.ask(x, nonce=1) not in ids
+
+
+def test_a_request_is_paid_with_its_fee(ledger, kit, refused):
+    for value in (0, FEE - 1, FEE + 1):
+        with refused("coins: wrong value"):
+            ledger.send(kit.asking(kit.middle(), value=value), ledger.accounts[0])
+
+
+def test_terms_of_another_form_are_refused(ledger, kit):
+    for terms in (b"", kit.terms()[:-1], kit.terms()[:-32] + b"\xff" * 32):
+        call = kit.contract.ask(1, terms, kit.data(kit.middle()), value=FEE)
+        with pytest.raises(Rejected):
+            ledger.send(call, ledger.accounts[0])
 
 
 def test_terms_that_would_make_a_request_worthless_are_refused(ledger, kit, refused):
@@ -107,7 +110,7 @@ def test_terms_that_would_make_a_request_worthless_are_refused(ledger, kit, refu
 
 
 def test_what_is_no_input_of_the_model_is_refused_at_once(ledger, kit, refused):
-    good = kit.asking(kit.middle()).arguments["data"]
+    good = kit.data(kit.middle())
     for data in (b"", good[:-1], good + b"\0", b"\xff" * len(good)):
         with refused("optimistic: not an input"):
             ledger.send(kit.asking(data), ledger.accounts[0])
@@ -120,10 +123,37 @@ def test_a_model_without_stages_is_refused(ledger, kit, refused):
 
 
 def test_an_unknown_request_is_told(kit, refused):
-    for reads in (kit.contract.request_of, lambda n: kit.ledger.send(kit.contract.finalise(n), kit.ledger.accounts[0])):
+    asked = kit.ask()
+    right = kit.right(asked)
+    kit.asked[asked] = replace(kit.asked[asked], request_id=b"x" * 32)
+    for call in (
+        kit.claiming(asked, right),
+        kit.refuting(asked, right, 0),
+        kit.finalising(asked, right),
+        kit.giving_back(asked),
+    ):
         with refused("optimistic: unknown request"):
-            reads(1)
-    assert not kit.contract.is_final(1, [])
+            kit.ledger.send(call, kit.ledger.accounts[0])
+    with refused("optimistic: unknown request"):
+        kit.contract.request_of(b"x" * 32)
+    assert not kit.is_final(asked, right)
+
+
+@pytest.mark.parametrize("changed", [one.name for one in fields(binding.Asked) if one.name != "request_id"])
+def test_whoever_acts_shows_the_request_as_it_was_asked(ledger, kit, asked, refused, changed):
+    right, true = kit.right(asked), kit.asked[asked]
+    value = getattr(true, changed)
+    forged = {int: lambda: value + 1, bytes: lambda: b"x" * 32, str: lambda: ledger.accounts[5]}[type(value)]()
+    kit.asked[asked] = replace(true, **{changed: forged})
+    for call in (kit.claiming(asked, right), kit.giving_back(asked)):
+        with refused("optimistic: other request"):
+            ledger.send(call, ledger.accounts[1])
+    kit.asked[asked] = true
+    kit.claim(asked, right)
+    kit.asked[asked] = replace(true, **{changed: forged})
+    for call in (kit.refuting(asked, right, 0), kit.finalising(asked, right)):
+        with refused("optimistic: other claim"):
+            ledger.send(call, ledger.accounts[1])
 
 
 # --- claims
@@ -136,37 +166,84 @@ def test_a_claim_that_nobody_refutes_is_final_and_is_paid(ledger, kit, asked, ev
     deadline = mined.time + WINDOW
     expected = binding.Claimed(asked, bob, right.hashes, right.answer, deadline)
     assert events(mined, binding.EVENTS) == [expected]
-    assert not kit.contract.is_final(asked, right.answer)
+    with refused("optimistic: not final"):
+        kit.read(kit.receipt(asked, right))
     with refused("optimistic: too early"):
-        ledger.send(kit.contract.finalise(asked), alice)
+        ledger.send(kit.finalising(asked, right), alice)
     kit.wait_until(deadline)
-    final = ledger.send(kit.contract.finalise(asked), ledger.accounts[4])
+    with refused("optimistic: not final"):  # not by time alone
+        kit.read(kit.receipt(asked, right))
+    final = ledger.send(kit.finalising(asked, right), ledger.accounts[4])
     answer = keccak(words(right.answer))
     assert events(final, binding.EVENTS) == [binding.Finalised(asked, bob, answer)]
-    assert kit.contract.is_final(asked, right.answer)
-    assert not kit.contract.is_final(asked, (right.answer[0] + 1, *right.answer[1:]))
-    assert not kit.contract.is_final(asked, right.answer[:-1])
+    assert kit.contract.request_of(asked) == binding.Request(State.FINAL, deadline, bob)
+    assert kit.read(kit.receipt(asked, right)) == right.answer
     assert kit.contract.owed(bob) == FEE + BOND
     collected = ledger.send(kit.contract.collect(), bob)
     assert events(collected, binding.EVENTS) == [binding.Collected(bob, FEE + BOND)]
     assert ledger.node.balance(kit.contract.address) == 0
     with refused("optimistic: nothing owed"):
         ledger.send(kit.contract.collect(), bob)
-    for call in (kit.contract.finalise(asked), kit.contract.give_back(asked)):
+    for call in (kit.finalising(asked, right), kit.giving_back(asked)):
         with refused("optimistic: closed"):
             ledger.send(call, alice)
+
+
+def final_answer(kit):
+    """A request whose claim became final, and its trace."""
+    asked = kit.ask()
+    right = kit.right(asked)
+    kit.wait_until(kit.claim(asked, right).time + WINDOW)
+    kit.ledger.send(kit.finalising(asked, right), kit.ledger.accounts[4])
+    return asked, right
+
+
+def test_a_final_answer_is_read_by_its_receipt_and_every_field_counts(kit, refused):
+    asked, right = final_answer(kit)
+    receipt = kit.receipt(asked, right)
+    assert kit.read(receipt) == right.answer
+    first, *others = right.answer
+    for change in (
+        {"model_digest": b"x" * 32},
+        {"input_digest": b"x" * 32},
+        {"output": (first + 1, *others)},
+        {"output": right.answer[:-1]},
+        {"output": (*right.answer, 0)},
+        {"mode": Mode.DIRECT},
+        {"mode": Mode.COMMITTEE},
+        {"mode": Mode.PROOF},
+        {"cost": FEE + 1},
+        {"deadline": receipt.deadline - 1},
+        {"nonce": receipt.nonce + 1},
+    ):
+        with refused("optimistic: not the receipt"):
+            kit.read(replace(receipt, **change))
+    with refused("optimistic: not final"):
+        kit.read(replace(receipt, request_id=b"x" * 32))
+    with refused("optimistic: not final"):  # nor does it count for another contract
+        read_answer(kit.ledger, Kit.on(kit.ledger).contract.address, receipt)
+
+
+def test_nobody_but_the_consumer_reads(kit, refused):
+    asked, right = final_answer(kit)
+    stranger = kit.ledger.accounts[5]
+    receipt = kit.receipt(asked, right)
+    with refused("optimistic: not the consumer"):
+        kit.read(receipt, reader=stranger)
+    with refused("optimistic: not the receipt"):  # nor by saying that it was the one who asked
+        kit.read(replace(receipt, consumer=stranger))
 
 
 def test_a_claim_takes_the_bond_the_hashes_and_their_answer(ledger, kit, asked, refused):
     right = kit.right(asked)
     for value in (0, BOND - 1, BOND + 1):
-        with refused("optimistic: not the bond"):
+        with refused("coins: wrong value"):
             kit.claim(asked, right, value=value)
     for hashes in (right.hashes[:-1], (*right.hashes, right.hashes[-1])):
-        call = kit.contract.claim(asked, hashes, right.answer, value=BOND)
+        call = kit.contract.claim(kit.asked[asked], hashes, right.answer, value=BOND)
         with refused("optimistic: wrong number"):
             ledger.send(call, ledger.accounts[1])
-    call = kit.contract.claim(asked, right.hashes, right.answer[::-1], value=BOND)
+    call = kit.contract.claim(kit.asked[asked], right.hashes, right.answer[::-1], value=BOND)
     with refused("optimistic: not the answer"):
         ledger.send(call, ledger.accounts[1])
 
@@ -180,14 +257,14 @@ def test_one_claim_stands_at_a_time(kit, asked, refused):
 def test_nobody_claims_when_patience_is_over_and_the_fee_goes_back(ledger, kit, asked, events, refused):
     alice, carol = ledger.accounts[0], ledger.accounts[2]
     with refused("optimistic: too early"):
-        ledger.send(kit.contract.give_back(asked), alice)
+        ledger.send(kit.giving_back(asked), alice)
     kit.wait_until(ledger.time + PATIENCE)
     with refused("optimistic: too late"):
         kit.claim(asked, kit.right(asked))
-    mined = ledger.send(kit.contract.give_back(asked), carol)
+    mined = ledger.send(kit.giving_back(asked), carol)
     assert events(mined, binding.EVENTS) == [binding.GivenBack(asked, alice)]
-    assert (kit.contract.owed(alice), kit.contract.request_of(asked).is_closed) == (FEE, True)
-    assert not kit.contract.is_final(asked, ())
+    assert (kit.contract.owed(alice), kit.contract.request_of(asked).state) == (FEE, State.GIVEN_BACK)
+    assert not kit.is_final(asked, kit.right(asked))
     with refused("optimistic: closed"):
         kit.claim(asked, kit.right(asked))
 
@@ -196,7 +273,7 @@ def test_the_fee_does_not_go_back_while_a_claim_stands(ledger, kit, asked, refus
     kit.claim(asked, kit.right(asked))
     kit.wait_until(ledger.time + WINDOW)
     with refused("optimistic: already claimed"):
-        ledger.send(kit.contract.give_back(asked), ledger.accounts[0])
+        ledger.send(kit.giving_back(asked), ledger.accounts[0])
 
 
 # --- refutations
@@ -215,8 +292,7 @@ def test_a_lie_falls_at_the_stage_where_it_begins(ledger, kit, events, consisten
         assert events(mined, binding.EVENTS) == [expected]
         assert (kit.contract.owed(carol), kit.contract.burned()) == (before[0] + BOND // 2, before[1] + BOND // 2)
         request = kit.contract.request_of(request_id)
-        assert (request.claimant, request.is_closed, request.fee) == (NOBODY, False, FEE)
-        assert request.deadline == mined.time + PATIENCE
+        assert request == binding.Request(State.OPEN, mined.time + PATIENCE, NOBODY)
         kit.claim(request_id, kit.right(request_id), who=3)  # the request is open again
 
 
@@ -243,7 +319,7 @@ def test_a_refutation_uses_the_stages_and_hashes_of_the_claim(ledger, kit, asked
         with refused("optimistic: other stages"):
             kit.refute(asked, told, 1, stages=stages)
     for hashes in ([], kit.right(asked).hashes, told.hashes[:-1]):
-        with refused("optimistic: other hashes"):
+        with refused("optimistic: other claim"):
             kit.refute(asked, told, 1, hashes=hashes)
     kit.refute(asked, told, 1)
 
@@ -254,7 +330,7 @@ def test_a_lie_is_not_refuted_after_the_window_nor_final_before(ledger, kit, ask
     kit.wait_until(deadline)
     with refused("optimistic: too late"):
         kit.refute(asked, told, 0)
-    ledger.send(kit.contract.finalise(asked), ledger.accounts[1])  # nobody watched
+    ledger.send(kit.finalising(asked, told), ledger.accounts[1])  # nobody watched
     with refused("optimistic: closed"):
         kit.refute(asked, told, 0)
 
@@ -265,12 +341,12 @@ def test_a_liar_who_refutes_itself_loses_half_and_ends_nothing(ledger, kit, aske
     kit.claim(asked, told)
     kit.refute(asked, told, 2, who=1)
     assert kit.contract.owed(bob) == BOND // 2
-    assert not kit.contract.is_final(asked, told.answer)
+    assert not kit.is_final(asked, told)
     right = kit.right(asked)
     deadline = kit.claim(asked, right, who=3).time + WINDOW
     kit.wait_until(deadline)
-    ledger.send(kit.contract.finalise(asked), bob)
-    assert kit.contract.is_final(asked, right.answer)
+    ledger.send(kit.finalising(asked, right), bob)
+    assert kit.is_final(asked, right)
 
 
 def test_no_amount_of_gas_fells_a_true_claim(ledger, kit, asked):
@@ -292,13 +368,12 @@ def test_a_stage_that_fails_shows_nothing_and_a_bomb_is_refused(ledger, kit, ref
     )
     for stage, reason in ((fails, "optimistic: stage failed"), (bomb, "optimistic: too wide")):
         table = put(ledger, listing(unpacks, stage))
-        ledger.send(kit.asking(b"\x01", model=table), ledger.accounts[0])
-        request_id, answer = kit.contract.request_count(), (7,)
+        asked, answer = kit.asked[kit.ask(b"\x01", model=table)], (7,)
         hashes = [keccak(words(answer))]
-        ledger.send(kit.contract.claim(request_id, hashes, answer, value=BOND), ledger.accounts[1])
+        ledger.send(kit.contract.claim(asked, hashes, answer, value=BOND), ledger.accounts[1])
         vector = (5 << 248).to_bytes(32) + bytes(32)
         with refused(reason):
-            ledger.send(kit.contract.refute(request_id, [unpacks, stage], hashes, 0, vector), ledger.accounts[2])
+            ledger.send(kit.contract.refute(asked, [unpacks, stage], hashes, 0, vector), ledger.accounts[2])
     with refused("optimistic: too wide"):
         ledger.send(kit.asking(b"\x01", model=put(ledger, listing(bomb, fails))), ledger.accounts[0])
 
@@ -309,14 +384,13 @@ def test_a_contract_that_takes_no_coins_keeps_what_it_is_owed(ledger, kit, refus
     # Passes its calldata on with its coins; refuses every coin that comes without calldata.
     proxy = "36600857" + "5f5ffd" + "00" + "5b" + "365f5f375f5f365f3473" + kit.contract.address[2:] + "5af1" + "00"
     agent = put(ledger, bytes.fromhex(proxy))
-    ledger.send(Call(agent, data, FEE), ledger.accounts[0])
-    request_id = kit.contract.request_count()
+    request_id = kit.keep(kit.middle(), ledger.send(Call(agent, data, FEE), ledger.accounts[0]))
     kit.wait_until(ledger.time + PATIENCE)
-    ledger.send(kit.contract.give_back(request_id), ledger.accounts[3])
-    assert kit.contract.owed(kit.contract.request_of(request_id).requester) == FEE
+    ledger.send(kit.giving_back(request_id), ledger.accounts[3])
+    assert kit.contract.owed(agent) == FEE
     with pytest.raises(Rejected) as caught:
         ledger.call(kit.contract.address, kit.contract.collect().data, sender=agent)
-    assert caught.value.code == "optimistic: transfer refused"
+    assert caught.value.code == "coins: transfer refused"
 
 
 def test_a_claimant_can_compare_every_stage_before_it_puts_up_a_bond(kit):
@@ -326,28 +400,3 @@ def test_a_claimant_can_compare_every_stage_before_it_puts_up_a_bond(kit):
     other = Kit.on(kit.ledger, replace(kit.staged.model, name="other"))
     swapped = replace(kit.staged, table=other.staged.table[:-1])
     assert [check.name for check in swapped.check(kit.ledger.node).failures] == ["table"]
-
-
-def test_a_contract_acts_on_a_final_answer_of_its_own_model_alone(ledger, kit, refused):
-    bob, carol = ledger.accounts[1:3]
-    lender = ledger.deploy(compiled(LENDER) + encode(["address"] * 2, [kit.contract.address, kit.staged.address]))
-    x = kit.middle()
-    data = kit.asking(x).arguments["data"]
-    ledger.send(Call(lender, selector("apply(bytes)") + encode(["bytes"], [data]), FEE), bob)
-    kit.inputs[1] = x
-    right = kit.right(1)
-
-    def decide(answer):
-        call = selector("decide(uint256,int256[])") + encode(["uint256", "int256[]"], [1, answer])
-        return ledger.send(Call(lender, call), carol)
-
-    kit.claim(1, right)
-    with refused("lender: not final"):
-        decide(right.answer)
-    kit.wait_until(ledger.time + WINDOW)
-    ledger.send(kit.contract.finalise(1), carol)
-    with refused("lender: not final"):
-        decide((1 - right.answer[0], *right.answer[1:]))
-    decide(right.answer)
-    granted = ledger.call(lender, selector("granted(address)") + encode(["address"], [bob]))
-    assert int.from_bytes(granted) == (right.answer[0] == 1)

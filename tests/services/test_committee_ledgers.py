@@ -18,9 +18,10 @@ from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Journal
 from tallystick.lithic.committee.provider import Provider, Service
-from tallystick.lithic.committee.receipt import build_receipt, read_standings
+from tallystick.lithic.committee.receipt import build_receipt
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
 from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain
+from tallystick.lithic.receipts.checking import check_receipt
 from tallystick.services.lithic_node.answerers import FunctionAnswerer
 from tests.anvil_node import KEYS
 
@@ -60,7 +61,9 @@ def answered_request(target, folder):
                 break
         state = contract.request_at(request)
         logs = node.logs(contract.address, [None, request], from_block=0)
-        assert build_receipt(contract, node.chain_id, request, logs).verify(read_standings(contract, request)) == 42
+        receipt = build_receipt(contract, node.chain_id, request, logs)
+        assert check_receipt(receipt, node=node).ok
+        assert receipt.answer.output == (42,)
 
         signatures = [
             AssuredAnswer(

@@ -21,8 +21,9 @@ from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.outbox import Outbox
 from tallystick.core.digest import sha256
 from tallystick.lithic.committee.decision import OutputKind
-from tallystick.lithic.committee.receipt import build_receipt, read_standings
+from tallystick.lithic.committee.receipt import build_receipt
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.lithic.receipts.checking import check_receipt
 from tallystick.store.workspace import Config
 from tallystick.tally import Tally
 from tests.services.test_chain_rpc import serving
@@ -165,7 +166,8 @@ def test_three_processes_answer_though_one_is_killed_between_commitment_and_reve
             assert (provider.bond, provider.locked) == (BOND, 0)
         logs = node.logs(contract.address, [None, request], from_block=0)
         receipt = build_receipt(contract, node.chain_id, request, logs)
-        assert receipt.verify(read_standings(contract, request)) == 42
+        assert check_receipt(receipt, node=node).ok
+        assert receipt.answer.output == (42,)
         assert receipt == type(receipt).from_bytes(receipt.to_bytes())
         assert replace(receipt, votes=()) != receipt
         assert [nodes.end(number, signal.SIGTERM) for number in (1, 2, 3)] == [0, 0, 0]

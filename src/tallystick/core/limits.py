@@ -261,6 +261,7 @@ ONNX_KERNEL_TREE_DEPTH_MAX: Final = 64  # forks on one path; trees that nobody b
 
 # --- committees and their providers
 COMMITTEE_MEMBERS_MAX: Final = 15  # seats of one request, as the contract allows; settling reads each of them
+ASSURED_INPUT_BYTES_MAX: Final = 8_192  # the input of any request whose answer is assured: Bytes[8192] of IAssurance
 COMMITTEE_INPUT_BYTES_MAX: Final = 8_192  # the input of one request, as the contract allows; a kernel takes no more
 WATCH_CLAIMS_MAX: Final = 100_000  # claims a watcher remembers to have judged, some 10 MB; beyond, it looks once more
 NODE_CONFIG_BYTES_MAX: Final = 2**20  # what a provider node is to answer for

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.optimistic_model import Claimed, Finalised, Refuted, Requested
+from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
 from tallystick.chain.deploy import deploy
 from tallystick.chain.embedded import Genesis, create
@@ -29,6 +30,7 @@ from tallystick.lithic.assurance.staged import compile_staged
 from tallystick.lithic.assurance.trace import Trace, words
 from tallystick.lithic.integer.model import IntegerModel, Vector
 from tallystick.lithic.integer.reference import apply, decide
+from tallystick.lithic.receipts.reading import read_answer
 from tallystick.lithic.shapes import shape
 
 Chapter = Callable[[str, int], contextlib.AbstractContextManager[Callable[[int], None]]]
@@ -92,7 +94,7 @@ def tell_dispute(rpc: str | None, chapter: Chapter) -> Dispute:
         with chapter("stages on the chain", 1) as advance:
             placed = staged.deploy(parties.asks)
             told.gas["deploy all stages"] = sum(one.gas_used for one in placed)
-            desk = Optimistic(node, deploy(parties.asks, "OptimisticModel").address, staged)
+            desk = Optimistic(node, deploy(parties.asks, "OptimisticModel", arguments=[NATIVE]).address, staged)
             advance(1)
         x = next(iter(chosen.inputs.values()))
         story = _Story(desk, node, parties, told, secrets.token_hex(4))
@@ -134,8 +136,8 @@ class _Story:
         desk, parties, told = self.desk, self.parties, self.told
         asked = self._ask(x, f"{at}", WINDOW_S)
         lie = wrong_from(desk.staged.model, desk.right(asked), at)
-        call = desk.contract.claim(asked, lie.hashes, lie.answer, value=BOND_WEI)
-        parties.lies.send_and_wait(call, key=f"lie {self.run} {asked}")
+        call = desk.contract.claim(desk.asked(asked), lie.hashes, lie.answer, value=BOND_WEI)
+        parties.lies.send_and_wait(call, key=f"lie {self.run} {at}")
         self._note("claim", Claimed.topic, asked)
         fault = desk.refute(parties.watches, asked)
         told.lies.append(fault is not None and fault.stage == at and desk.standing_claim(asked) is None)
@@ -156,28 +158,31 @@ class _Story:
         desk.settle(parties.asks, asked)
         self._note("make final", Finalised.topic, asked)
         earned = desk.contract.owed(parties.answers.account.address) - owed
-        self.told.is_paid = desk.contract.is_final(asked, answer) and earned == BOND_WEI + FEE_WEI
+        receipt = desk.receipt(asked).answer
+        self.told.is_paid = (
+            read_answer(self.node, desk.contract.address, receipt) == answer and earned == BOND_WEI + FEE_WEI
+        )
 
-    def _ask(self, x: Sequence[int], what: str, window_s: int) -> int:
+    def _ask(self, x: Sequence[int], what: str, window_s: int) -> bytes:
         terms = {"fee": FEE_WEI, "bond": BOND_WEI, "window_s": window_s, "patience_s": WINDOW_S}
         asked = self.desk.ask(self.parties.asks, x, **terms, key=f"{self.run} {what}")
         self._note("ask", Requested.topic, asked)
         return asked
 
-    def _attack(self, asked: int, at: int) -> None:
+    def _attack(self, asked: bytes, at: int) -> None:
         """Try to refute the truth at the stage, with the vector that belongs there and with another."""
         right = self.desk.right(asked)
         stages = [stage.address for stage in self.desk.staged.stages]
         for vector in (right.vectors[at], (right.vectors[at][0] + 1, *right.vectors[at][1:])):
-            call = self.desk.contract.refute(asked, stages, right.hashes, at, words(vector))
+            call = self.desk.contract.refute(self.desk.asked(asked), stages, right.hashes, at, words(vector))
             try:
                 self.node.call(call.to or "", call.data, sender=self.parties.lies.account.address)
             except Rejected as error:
                 self.told.attacks.append(error.code)
 
-    def _note(self, step: str, topic: bytes, asked: int) -> None:
+    def _note(self, step: str, topic: bytes, asked: bytes) -> None:
         """Keep what the last such transaction took."""
-        found = self.node.logs(self.desk.contract.address, (topic, asked.to_bytes(32)), from_block=0)
+        found = self.node.logs(self.desk.contract.address, (topic, asked), from_block=0)
         receipt = self.node.receipt(found[-1].transaction_hash)
         if receipt is not None:
             self.told.gas[step] = receipt.gas_used

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
 from tallystick.chain.bindings.committee import FeatureDemand, Terms
 from tallystick.core import canonical
-from tallystick.lithic.committee.answer import AssuredAnswer, Mode
 from tallystick.lithic.committee.journal import Job
-from tallystick.lithic.committee.receipt import CommitteeReceipt, Vote
+from tallystick.lithic.committee.votes import CommitteeEvidence, Vote
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode
+from tallystick.lithic.receipts.direct import DirectEvidence
+from tallystick.lithic.receipts.optimistic import OptimisticEvidence
+from tallystick.lithic.receipts.receipt import AnswerReceipt
 from tallystick.services.lithic_node.endpoint import read_chat
 from tests.fuzz.targets import Target
 
@@ -27,7 +31,12 @@ def _receipts() -> Sequence[bytes]:
         output_index=1, kind=2, low=-5, high=5, tolerance=1, members=(WHO,), threshold=1, fee=10, stake=7, commit_s=60,
         reveal_s=60,
     )  # fmt: skip
-    return [CommitteeReceipt(1, WHO, terms, (Vote(WHO, -3, 10, b"g" * 65),), _answer()).to_bytes()]
+    evidence = [
+        DirectEvidence(WHO, True, b"x"),
+        OptimisticEvidence(WHO, 1, 2, 60, 60, b"x"),
+        CommitteeEvidence(terms, (Vote(WHO, -3, 10, b"g" * 65),)),
+    ]
+    return [AnswerReceipt(1, WHO, replace(_answer(), mode=one.mode), one).to_bytes() for one in evidence]
 
 
 def _answers() -> Sequence[bytes]:
@@ -49,7 +58,7 @@ TARGETS = [
         _answers,
         lambda answer: canonical.encode(answer.to_dict()),
     ),
-    Target("committee.receipt", CommitteeReceipt.from_bytes, _receipts, CommitteeReceipt.to_bytes, exact=True),
+    Target("committee.receipt", AnswerReceipt.from_bytes, _receipts, AnswerReceipt.to_bytes, exact=True),
     Target("committee.job", Job.from_bytes, _jobs, Job.to_bytes, exact=True),
     Target("committee.chat", read_chat, _chats),
 ]

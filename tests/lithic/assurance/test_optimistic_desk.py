@@ -11,16 +11,18 @@ import pytest
 from anvil_node import KEYS
 
 from tallystick.chain.accounts import Account
+from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
 from tallystick.chain.deploy import deploy
 from tallystick.chain.embedded import Genesis, create
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
-from tallystick.lithic.assurance.optimistic import Optimistic, unpack
+from tallystick.lithic.assurance.optimistic import Optimistic, State
 from tallystick.lithic.assurance.staged import StagedModel, compile_staged
 from tallystick.lithic.assurance.trace import Trace, words
-from tallystick.lithic.integer.reference import apply, pack, predict
+from tallystick.lithic.integer.reference import apply, pack, predict, unpack
+from tallystick.lithic.receipts.reading import read_answer
 from tallystick.lithic.shapes import shape
 from tests.lithic import kernel_models
 
@@ -69,20 +71,20 @@ def test_a_lie_under_bond_is_refuted_and_the_truth_is_paid(people: People) -> No
     chosen = shape("400-32-16-10")
     staged = compile_staged(chosen.model)
     staged.deploy(people.asks)
-    contract = deploy(people.asks, "OptimisticModel").address
+    contract = deploy(people.asks, "OptimisticModel", arguments=[NATIVE]).address
     desk = Optimistic(people.node, contract, staged)
     x = next(iter(chosen.inputs.values()))
     terms = {"fee": FEE, "bond": BOND, "window_s": 3_600, "patience_s": 3_600}
     request_id = desk.ask(people.asks, x, **terms, key="one")
     assert desk.ask(people.asks, x, **terms, key="one") == request_id
-    assert desk.ask(people.asks, x, **terms, key="two") == request_id + 1
+    assert desk.ask(people.asks, x, **terms, key="two") != request_id
     assert desk.standing_claim(request_id) is None
     assert desk.refute(people.watches, request_id) is None
 
     right = desk.right(request_id)
     told = lie_about(staged, right, 2)
     people.lies.send_and_wait(
-        desk.contract.claim(request_id, told.hashes, told.answer, value=BOND), key=f"lie {request_id}"
+        desk.contract.claim(desk.asked(request_id), told.hashes, told.answer, value=BOND), key="lie"
     )
     owed = desk.contract.owed(ACCOUNTS[2].address)
     fault = desk.refute(people.watches, request_id)
@@ -105,26 +107,27 @@ def test_a_lie_under_bond_is_refuted_and_the_truth_is_paid(people: People) -> No
 def test_a_claim_is_final_after_its_window_and_a_request_without_one_goes_back(people: People) -> None:
     staged = compile_staged(kernel_models.mlp())
     staged.deploy(people.asks)
-    desk = Optimistic(people.node, deploy(people.asks, "OptimisticModel").address, staged)
+    desk = Optimistic(people.node, deploy(people.asks, "OptimisticModel", arguments=[NATIVE]).address, staged)
     x = (10, 20, 30, 40, 50, 60)
     alone = desk.ask(people.asks, x, fee=FEE, bond=BOND, window_s=1, patience_s=1, key="alone")
     asked = desk.ask(people.asks, x, fee=FEE, bond=BOND, window_s=1, patience_s=600, key="asked")
     answer = desk.claim(people.watches, asked)
     time.sleep(2.1)
-    people.asks.send_and_wait(
-        desk.contract.request(staged.address, pack(staged.model.input, x), BOND, 1, 1, value=0), key="a block"
-    )
+    desk.ask(people.asks, x, fee=0, bond=BOND, window_s=1, patience_s=1, key="a block")
     for request_id in (alone, asked):
         desk.settle(people.lies, request_id)
         desk.settle(people.lies, request_id)  # nothing more is sent
-    assert desk.contract.is_final(asked, answer)
-    assert not desk.contract.is_final(alone, answer)
+    assert desk.contract.request_of(alone).state == State.GIVEN_BACK
+    assert read_answer(people.node, desk.contract.address, desk.receipt(asked).answer) == answer
+    with pytest.raises(InvalidInput) as caught:
+        desk.receipt(alone)
+    assert caught.value.code == "receipt.none"
     assert desk.contract.owed(ACCOUNTS[2].address) >= FEE + BOND
 
 
 def test_nobody_claims_for_stages_that_are_not_the_models(people: People) -> None:
     staged, other = compile_staged(kernel_models.mlp()), compile_staged(kernel_models.trees())
-    contract = deploy(people.asks, "OptimisticModel").address
+    contract = deploy(people.asks, "OptimisticModel", arguments=[NATIVE]).address
     other.deploy(people.asks)
     x = (5, 6, 7)
     terms = {"fee": 0, "bond": BOND, "window_s": 60, "patience_s": 60}
@@ -140,3 +143,7 @@ def test_nobody_claims_for_stages_that_are_not_the_models(people: People) -> Non
 def test_an_input_is_unpacked_as_it_was_packed() -> None:
     for model, x in ((kernel_models.mlp(), (3, 100, 7, 8, 9, 10)), (kernel_models.trees(), (0, 65_535, 258))):
         assert unpack(model.input, pack(model.input, x)) == x
+        for wrong in (b"", pack(model.input, x)[:-1], pack(model.input, x) + b"\0"):
+            with pytest.raises(InvalidInput) as caught:
+                unpack(model.input, wrong)
+            assert caught.value.code == "kernel.input"

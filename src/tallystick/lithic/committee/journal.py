@@ -15,7 +15,7 @@ from types import TracebackType
 from tallystick.core import canonical, documents
 from tallystick.core.errors import Broken, InvalidInput
 from tallystick.core.limits import NODE_JOB_BYTES_MAX, NODE_JOBS_MAX
-from tallystick.lithic.committee.answer import commitment, signed_decimal
+from tallystick.lithic.receipts.answer import commitment, signed_decimal
 from tallystick.store.files import make_folder, read_bounded, write_atomic
 from tallystick.store.locks import FileLock
 

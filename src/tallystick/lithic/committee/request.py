@@ -11,7 +11,7 @@ from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import COMMITTEE_MEMBERS_MAX
-from tallystick.lithic.committee.answer import signed_decimal
+from tallystick.lithic.receipts.answer import signed_decimal
 
 NOBODY = "0x" + "00" * 20
 NO_DEMAND = FeatureDemand(NOBODY, 0, bytes(32), 0)

@@ -103,6 +103,20 @@ def pack(declared: Input, x: Sequence[int]) -> bytes:
     return b"".join(value.to_bytes(declared.bits // 8, "big") for value in check_input(declared, x))
 
 
+def unpack(declared: Input, data: bytes) -> Vector:
+    """Return the fields of a packed input.
+
+    raises  InvalidInput "kernel.input" where there are fewer bytes than fields have, or more
+    """
+    size = declared.bits // 8
+    if len(data) != size * len(declared.fields):
+        raise InvalidInput(
+            "kernel.input", "a packed input of another length", expected=f"{size * len(declared.fields)} bytes",
+            got=f"{len(data)} bytes",
+        )  # fmt: skip
+    return tuple(int.from_bytes(data[at : at + size]) for at in range(0, len(data), size))
+
+
 def _capped(value: int, cap: int | None) -> int:
     return value if cap is None else min(value, cap)
 

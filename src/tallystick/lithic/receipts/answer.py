@@ -1,4 +1,4 @@
-"""What providers sign, and what a consumer shows: an `AssuredAnswer`, one form for every mode of assurance.
+"""What a contract settles, a provider signs and a consumer shows: an `AssuredAnswer`, one form for every mode.
 
 It is EIP-712, in the domain of one contract on one chain, so it counts for one request and nowhere else. A committee's
 member signs it with the cost of its own answer; the receipt of the settled answer has the cost of all. The log's
@@ -30,7 +30,7 @@ _OUTPUT_WORDS_MAX = 256  # as many numbers as a kernel answers with
 
 
 class Mode(IntEnum):
-    """How an answer is assured."""
+    """How an answer is assured. PROOF has an interface, IAnswerProof.vyi, and is not offered."""
 
     DIRECT = 1
     OPTIMISTIC = 2
@@ -56,7 +56,7 @@ def commitment(digest: bytes, provider: str, salt: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class AssuredAnswer:
-    """The answer `output` to one request. Digests are SHA-256, cost is in wei, deadline in seconds."""
+    """The answer `output` to one request. Digests are SHA-256, cost is in the contract's coin, deadline in seconds."""
 
     request_id: bytes
     consumer: str
@@ -70,7 +70,15 @@ class AssuredAnswer:
 
     def digest(self, domain: eip712.Domain) -> bytes:
         """Return the EIP-712 digest that is signed; raises InvalidInput "eip712.value", "answer.output"."""
-        values = (
+        return eip712.typed_digest(domain, ANSWER_TYPE, self.to_abi())
+
+    def signature(self, secret: bytes, domain: eip712.Domain) -> bytes:
+        """Return the 65-byte signature by the secp256k1 key `secret`."""
+        return eip712.sign_digest(secret, self.digest(domain))
+
+    def to_abi(self) -> tuple[object, ...]:
+        """Return the values in order, ready to be encoded for a contract."""
+        return (
             self.request_id,
             self.consumer,
             self.model_digest,
@@ -81,11 +89,6 @@ class AssuredAnswer:
             self.deadline,
             self.nonce,
         )
-        return eip712.typed_digest(domain, ANSWER_TYPE, values)
-
-    def signature(self, secret: bytes, domain: eip712.Domain) -> bytes:
-        """Return the 65-byte signature by the secp256k1 key `secret`."""
-        return eip712.sign_digest(secret, self.digest(domain))
 
     def to_dict(self) -> dict[str, object]:
         """Return the answer as JSON members: bytes in hex, large integers in decimal."""
@@ -103,7 +106,7 @@ class AssuredAnswer:
 
     @classmethod
     def from_dict(cls, value: object) -> AssuredAnswer:
-        """Read an answer without checking it; raises InvalidInput when malformed."""
+        """Read an answer without checking it; raises InvalidInput when malformed, "answer.mode" for mode 4."""
         names = (
             "consumer", "cost", "deadline", "input_digest", "mode", "model_digest", "nonce", "output", "request_id",
         )  # fmt: skip
@@ -114,7 +117,7 @@ class AssuredAnswer:
             documents.digest(found["model_digest"], "model_digest"),
             documents.digest(found["input_digest"], "input_digest"),
             tuple(signed_decimal(one, "output") for one in documents.listed(found["output"], "output", 256)),
-            Mode(documents.integer(found["mode"], "mode", min(Mode), max(Mode))),
+            _offered(documents.integer(found["mode"], "mode", min(Mode), max(Mode))),
             documents.decimal(found["cost"], "cost"),
             documents.integer(found["deadline"], "deadline"),
             documents.decimal(found["nonce"], "nonce"),
@@ -129,6 +132,12 @@ def output_bytes(output: tuple[int, ...]) -> bytes:
     if not 0 < len(output) <= _OUTPUT_WORDS_MAX or not all(_WORD_MIN <= word <= _WORD_MAX for word in output):
         raise InvalidInput("answer.output", "not an output", expected=f"1 to {_OUTPUT_WORDS_MAX} numbers of 256 bits")
     return b"".join(word.to_bytes(32, "big", signed=True) for word in output)
+
+
+def _offered(mode: int) -> Mode:
+    if mode == Mode.PROOF:
+        raise InvalidInput("answer.mode", "answers by proof are not offered", expected="mode 1, 2 or 3", got=mode)
+    return Mode(mode)
 
 
 def signed_decimal(value: object, what: str) -> int:

@@ -1,0 +1,88 @@
+# pragma version 0.4.3
+"""
+@title   Answers: what a receipt says
+@license Apache-2.0
+@notice  The EIP-712 domain of receipts, the hash of an AssuredAnswer, and the id of a request.
+@custom:invariant Every field goes into the hash, so two receipts of the same hash are the same receipt. An id is that of
+                  one chain, contract, consumer, nonce, set of terms and input.
+@custom:security  The domain is made anew each time: after a fork of the chain the other side has another id.
+"""
+
+from ...interfaces import IAssurance
+
+_NAME: constant(String[32]) = "Tallystick Assurance"
+_VERSION: constant(String[8]) = "1"
+_ANSWER_TYPE: constant(bytes32) = keccak256(
+    "AssuredAnswer(bytes32 requestId,address consumer,bytes32 modelDigest,bytes32 inputDigest,bytes output,uint8 mode,uint256 cost,uint64 deadline,uint256 nonce)"
+)
+
+
+@view
+@external
+def eip712Domain() -> (bytes1, String[32], String[8], uint256, address, bytes32, DynArray[uint256, 1]):
+    # 0x0f: name, version, chain id and contract are in use; salt is not.
+    return 0x0f, _NAME, _VERSION, chain.id, self, empty(bytes32), []
+
+
+@view
+@internal
+def _id(consumer: address, nonce: uint256, terms: bytes32, input_digest: bytes32) -> bytes32:
+    return keccak256(abi_encode(chain.id, self, consumer, nonce, terms, input_digest))
+
+
+@pure
+@internal
+def _hash(answer: IAssurance.AssuredAnswer) -> bytes32:
+    return self._hash_of(
+        answer.request_id,
+        answer.consumer,
+        answer.model_digest,
+        answer.input_digest,
+        keccak256(answer.output),
+        answer.mode,
+        answer.cost,
+        answer.deadline,
+        answer.nonce,
+    )
+
+
+@pure
+@internal
+def _hash_of(
+    request_id: bytes32,
+    consumer: address,
+    model_digest: bytes32,
+    input_digest: bytes32,
+    output: bytes32,
+    mode: uint8,
+    cost: uint256,
+    deadline: uint64,
+    nonce: uint256,
+) -> bytes32:
+    """
+    @dev EIP-712's hashStruct; `output` is the keccak-256 of the answer's words.
+    """
+    return keccak256(
+        abi_encode(
+            _ANSWER_TYPE, request_id, consumer, model_digest, input_digest, output, mode, cost, deadline, nonce
+        )
+    )
+
+
+@pure
+@internal
+def _words(numbers: DynArray[int256, 256]) -> bytes32:
+    """
+    @dev The keccak-256 of the numbers' words.
+    """
+    return keccak256(slice(abi_encode(numbers), 64, 32 * len(numbers)))
+
+
+@pure
+@internal
+def _numbers(output: Bytes[8192]) -> DynArray[int256, 256]:
+    # What is read has the hash of words that were written, so its length is whole.
+    count: uint256 = len(output) // 32
+    return abi_decode(
+        concat(convert(32, bytes32), convert(count, bytes32), output), DynArray[int256, 256]
+    )
