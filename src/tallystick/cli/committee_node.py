@@ -17,7 +17,7 @@ from tallystick.core.limits import NODE_POLL_S
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
-    from tallystick.lithic.committee.provider import Done
+    from tallystick.services.lithic_node import Deed
 
 KEY = "answers"  # the secp256k1 key that signs answers; never an account that holds money
 
@@ -69,7 +69,7 @@ def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, pol
         )
         output.flush()
 
-        def report(done: Done) -> None:
+        def report(done: Deed) -> None:
             about = f" {done.request_id.hex()[:16]}" if done.request_id else ""
             output.note(f"{done.deed}{about}{f': {done.detail}' if done.detail else ''}")
 

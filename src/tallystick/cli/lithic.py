@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tallystick.cli.committee import committee
 from tallystick.cli.committee_node import node
+from tallystick.cli.direct import direct
 from tallystick.cli.door import answers, ask_passphrase, in_workspace
+from tallystick.cli.kernel_inputs import read_artifact, read_csv, read_inputs
 from tallystick.cli.kernel_tables import answer_cells, built_tables, gas_table, identity, inspect_tables, prediction
 from tallystick.cli.main import EXIT_FAULTS_FOUND
+from tallystick.cli.optimistic import optimistic
 from tallystick.cli.output import Output, table
+from tallystick.cli.receipts import verify as verify_receipt
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import ModelRef, parse_address
@@ -27,11 +32,8 @@ from tallystick.store.workspace import FOLDER
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
-    from tallystick.lithic.artifact import Artifact
     from tallystick.lithic.build import Order
     from tallystick.lithic.contract import Registration
-    from tallystick.lithic.integer.model import Vector
-    from tallystick.lithic.kernel import Kernel
     from tallystick.lithic.tables import Rows
 
 _FILE = click.Path(path_type=Path)
@@ -47,7 +49,8 @@ def command() -> None:
     """Put trained models on chain, exact to the last bit, and rely on their answers."""
 
 
-command.add_command(node)
+for member in (direct, optimistic, committee, node, verify_receipt):
+    command.add_command(member)
 
 
 @command.group("model", short_help="Compile models to contracts, check them, deploy them and ask them")
@@ -105,7 +108,7 @@ def inspect(output: Output, kernel: Path) -> int:
     """Show what a kernel is made of: steps, lanes, ranges, the proof, bytes and gas."""
     from tallystick.lithic.inspection import inspect as run_inspect
 
-    artifact = _artifact(kernel)
+    artifact = read_artifact(kernel)
     output.note("compiling, to say what each step takes")
     made = artifact.recompiled
     found = run_inspect(made if made.code == artifact.code else artifact.kernel)
@@ -133,7 +136,7 @@ def check(output: Output, kernel: Path, verbose: bool) -> int:
 @in_workspace
 def deploy(output: Output, tally: Tally, kernel: Path) -> None:
     """Put a kernel and its parts on this workspace's chain; what is there already is found and costs nothing."""
-    artifact = _artifact(kernel)
+    artifact = read_artifact(kernel)
     output.note("compiling")
     made = artifact.require()
     placed = tally.lithic.deploy(made)
@@ -156,7 +159,7 @@ def deploy(output: Output, tally: Tally, kernel: Path) -> None:
 @in_workspace
 def record(output: Output, tally: Tally, kernel: Path, version: str) -> None:
     """Record for ever that a deployed kernel is the one of VERSION, MODEL@SEQ, whose files hold its integer model."""
-    made = _artifact(kernel).require()
+    made = read_artifact(kernel).require()
     model_id, seq = tally.lithic.resolve(ModelRef.parse(version))
     address = tally.lithic.record(made, ModelRef(model_id, seq))
     directory = tally.lithic.directory.contract.address
@@ -196,10 +199,10 @@ def predict(
     workspace: Path,
 ) -> int:
     """Answer inputs with the reference of a kernel's file; compare with a contract where --at names one."""
-    artifact = _artifact(kernel)
+    artifact = read_artifact(kernel)
     made = artifact.kernel
     artifact.check_digest()
-    inputs = _inputs(made, rows, csv, is_integers=integers, clip=clip)
+    inputs = read_inputs(made, rows, csv, is_integers=integers, clip=clip)
     found = [prediction(made, x, gas) for x in inputs]
     rows_shown = [(number, *answer_cells(one)) for number, one in enumerate(found)]
     shown = table("answers", ("", "decision", "scores", "integers", *(["gas"] if gas else [])), rows_shown)
@@ -227,9 +230,9 @@ def bench(output: Output, kernel: Path, csv: Path | None, inputs: int) -> None:
     from tallystick.lithic.inspection import measure
     from tallystick.lithic.integer import samples
 
-    artifact = _artifact(kernel)
+    artifact = read_artifact(kernel)
     made = artifact.kernel
-    drawn = _csv_inputs(made, csv, clip=True)[:inputs] if csv else samples.draws(made.model, inputs, made.digest)
+    drawn = read_csv(made, csv, clip=True)[:inputs] if csv else samples.draws(made.model, inputs, made.digest)
     with output.progress("running inputs", len(drawn)) as advance:
         found = measure(made, drawn, advance)
     output.result(
@@ -238,12 +241,6 @@ def bench(output: Output, kernel: Path, csv: Path | None, inputs: int) -> None:
          "greatest": found.transaction_greatest}, "deployment": made.deployment_gas},
         gas_table(found, made.worst_gas, made.deployment_gas),
     )  # fmt: skip
-
-
-def _artifact(path: Path) -> Artifact:
-    from tallystick.lithic.artifact import Artifact
-
-    return Artifact.from_bytes(read_bounded(path, CANONICAL_BYTES_MAX))
 
 
 def _order(onnx: Path, options: dict[str, Any]) -> Order:
@@ -298,29 +295,3 @@ def _registration(options: dict[str, Any]) -> Registration | None:
         with Tally.open(options["workspace"], ask_passphrase) as tally:
             registry = tally.address("ModelRegistry")
     return Registration(registry, model_id)
-
-
-def _csv_inputs(kernel: Kernel, csv: Path, *, clip: bool) -> list[Vector]:
-    """Return the rows of a file on the kernel's grid; raises InvalidInput naming the row."""
-    from tallystick.lithic.tables import read_rows
-
-    names = [field.name for field in kernel.model.input.fields]
-    table = read_rows(read_bounded(csv, KERNEL_TABLE_BYTES_MAX), names, what=str(csv))
-    if not table.values:
-        raise InvalidInput("cli.row", f"{csv} has no row")
-    return kernel.encode_rows(table.values, clip=clip)
-
-
-def _inputs(kernel: Kernel, rows: tuple[str, ...], csv: Path | None, *, is_integers: bool, clip: bool) -> list[Vector]:
-    """Return the inputs that a user named, on the kernel's grid; raises InvalidInput naming the row."""
-    from tallystick.lithic.tables import read_numbers
-
-    found = [read_numbers(row, "--row") for row in rows]
-    if is_integers and any(not number.is_integer() for row in found for number in row):
-        raise InvalidInput("cli.row", "--row holds what is no integer", hint="leave out --integers for features")
-    inputs = [tuple(map(int, row)) for row in found] if is_integers else kernel.encode_rows(found, clip=clip)
-    if csv is not None:
-        inputs += _csv_inputs(kernel, csv, clip=clip)
-    if not inputs:
-        raise InvalidInput("cli.row", "there is no input", expected="--row, or --rows with a row")
-    return inputs

@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from tallystick.core.errors import Unavailable
 from tallystick.core.limits import NODE_COLLECT_S, NODE_POLL_S
-from tallystick.lithic.committee.provider import Done, Provider
+from tallystick.lithic.committee.provider import Done
 
-Report = Callable[[Done], None]
+
+class Deed(Protocol):
+    """One thing that a step did, or would not do: for the operator to read."""
+
+    @property
+    def deed(self) -> str: ...
+
+    @property
+    def request_id(self) -> bytes: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+class Worker(Protocol):
+    """What is at work: a provider that answers, a watcher that refutes."""
+
+    def step(self) -> Sequence[Deed]:
+        """Do what is due now; return what was done. Raises Unavailable when the chain does not answer."""
+        ...
+
+    def collect(self) -> int:
+        """Take the coins that wait, if any; return how many."""
+        ...
+
+
+Report = Callable[[Deed], None]
 
 
 def run_node(
-    provider: Provider,
+    worker: Worker,
     *,
     report: Report,
     clock: Callable[[], float],
@@ -34,7 +61,7 @@ def run_node(
     with _signals(stop):
         while not stop.is_set():
             try:
-                for done in provider.step():
+                for done in worker.step():
                     if told.get(done.request_id) != (done.deed, done.detail):
                         told[done.request_id] = (done.deed, done.detail)
                         report(done)
@@ -42,7 +69,7 @@ def run_node(
                         del told[done.request_id]
                 if clock() >= collect_at:
                     collect_at = clock() + NODE_COLLECT_S
-                    if collected := provider.collect():
+                    if collected := worker.collect():
                         report(Done("collect", b"", str(collected)))
             except Unavailable as error:
                 report(Done("waiting", b"", f"{error.code}: {error}"))

@@ -1,4 +1,4 @@
-"""The desk of the room `lithic` in an open workspace: kernels put on this workspace's chain, and asked there."""
+"""Kernels put on this workspace's chain, tied to versions of its models, and asked there."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ from tallystick.lithic.integer import reference
 from tallystick.lithic.integer.decimals import positive
 from tallystick.lithic.integer.model import Vector
 from tallystick.lithic.kernel import Kernel
+from tallystick.tally.lithic.committee import CommitteeDesk
+from tallystick.tally.lithic.direct import DirectDesk
+from tallystick.tally.lithic.optimistic import OptimisticDesk
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
-
-
-def open_desk(tally: Tally) -> Kernels:
-    """Return the desk of `lithic` in this workspace."""
-    return Kernels(tally)
 
 
 class Kernels:
@@ -36,6 +34,18 @@ class Kernels:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
+
+    def direct(self, contract: str | None = None) -> DirectDesk:
+        """Return the desk of direct answers, by the workspace's contract or the one at an address."""
+        return DirectDesk(self._tally, contract)
+
+    def optimistic(self, contract: str | None = None) -> OptimisticDesk:
+        """Return the desk of answers under bond, by the workspace's contract or the one at an address."""
+        return OptimisticDesk(self._tally, contract)
+
+    def committee(self, contract: str | None = None) -> CommitteeDesk:
+        """Return the desk of answers by committees, by the workspace's contract or the one at an address."""
+        return CommitteeDesk(self._tally, contract)
 
     def deploy(self, kernel: Kernel) -> list[PlacedCode]:
         """Return where the parts and the kernel are, after putting there what is not; paid by this workspace's account.

@@ -1,0 +1,107 @@
+"""What the commands of assured answers share: the coin that says which contract, ids, amounts, and hints on reasons."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from tallystick.chain.coin import NATIVE
+from tallystick.cli.door import in_workspace
+from tallystick.cli.output import Output
+from tallystick.core.errors import InvalidInput, Rejected
+from tallystick.tally import Tally
+
+if TYPE_CHECKING:
+    from tallystick.chain.deployments import Deployment
+    from tallystick.tally.lithic.places import Place
+
+R = TypeVar("R")
+
+approve_option = click.option(
+    "--approve", is_flag=True, help="Let the contract take just what is paid, where its coin is a token."
+)
+coin_option = click.option(
+    "--coin", default=NATIVE, help="The token that it counts in, by its address; the native coin if left out."
+)
+
+# What to do about a contract's own reason, where its words leave that open.
+_HINTS = {
+    "optimistic: unknown request": "`tally lithic optimistic show` lists the requests of this contract",
+    "optimistic: too early": "`tally lithic optimistic show` says when its time is over",
+    "optimistic: too late": "its time is over; `tally lithic optimistic settle` ends it",
+    "optimistic: already claimed": "somebody claims already; watch the claim, and refute it if it is wrong",
+    "optimistic: not the bond": "the bond is the request's; run the command again",
+    "optimistic: no bond": "a claim needs a bond of which half is something: raise --bond",
+    "optimistic: not an input": "the kernel's ranges refuse this row; `tally lithic model inspect` shows them",
+    "requests: unknown request": "`tally lithic committee show` lists the requests of this contract",
+    "requests: no such offer": "`tally lithic committee providers` lists who offers what, for how much",
+    "requests: member has no bond": "name members with a bond: `tally lithic committee providers` lists them",
+    "requests: bad duration": "commits take at least 1 s, reveals at least 60 s, both together at most 3 days",
+    "requests: bad bounds": "--low must not be above --high",
+    "requests: named twice": "name each member once",
+    "requests: bad threshold": "--threshold is between 1 and the number of members",
+    "rounds: not over": "`tally lithic committee show` says until when answers may come",
+    "providers: unknown provider": "`tally lithic committee register` makes this account a provider",
+    "providers: key already used": "name another key with --key; `tally key new` makes one",
+    "providers: bond too low": "only what is neither locked nor leaving counts: `tally lithic committee providers`",
+    "providers: too early": "a bond stays seven days after it was announced",
+    "providers: nothing to withdraw": "`tally lithic committee announce-withdrawal` comes first",
+    "chain.insufficient_funds": "the account pays amounts and gas: fund it",
+}  # fmt: skip
+
+
+def at(desk: Literal["direct", "optimistic", "committee"]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command --contract, --workspace and --json, and hand it the desk of that contract."""
+
+    def marked(function: Callable[..., R]) -> Callable[..., R]:
+        @click.option("--contract", help="Another contract than this workspace's, by its address.")
+        @in_workspace
+        @functools.wraps(function)
+        def command(output: Output, tally: Tally, *args: Any, contract: str | None, **options: Any) -> R:
+            with advised():
+                return function(output, getattr(tally.lithic, desk)(contract), *args, **options)
+
+        return command
+
+    return marked
+
+
+@contextmanager
+def advised() -> Iterator[None]:
+    """Give a reason that leaves the block a hint, where we have one."""
+    try:
+        yield
+    except Rejected as error:
+        error.hint = error.hint or _HINTS.get(error.code, "")
+        raise
+
+
+def to_request_id(text: str) -> bytes:
+    """Return the id of a request that a user wrote, with or without 0x; raises InvalidInput "cli.request"."""
+    digits = text.removeprefix("0x")
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError:
+        found = b""
+    if len(found) != 32 or len(digits) != 64:
+        raise InvalidInput(
+            "cli.request", "not the id of a request", expected="64 hexadecimal digits", got=ascii(text)[:80],
+            hint="`show` lists the requests",
+        )  # fmt: skip
+    return found
+
+
+def show_deployed(output: Output, place: Place, made: Deployment) -> None:
+    """Say where a contract is and what it counts in."""
+    sent = made.transaction_hash
+    value = {"contract": place.contract, "address": place.address, "coin": place.coin.to_dict()}
+    coin = "the native coin" if place.coin.is_native else f"{place.coin.symbol} {place.coin.address}".strip()
+    how = "there already" if sent is None else f"deployed in block {made.block_number}"
+    output.result(
+        {**value, "transaction": None if sent is None else "0x" + sent.hex()},
+        [f"{place.contract} at {place.address}, counting in {coin}: {how}"],
+    )
