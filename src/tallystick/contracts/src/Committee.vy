@@ -13,9 +13,10 @@
                   refused; coins forced in, and tokens sent past it, are nobody's. A settled answer stands even if its members are slashed later.
 """
 
+from ..interfaces import IAssurance
 from ..interfaces import ICommittee
 from . import coins
-from .committee import answers
+from .assurance import answers
 from .committee import credits
 from .committee import offers
 from .committee import proofs
@@ -23,6 +24,7 @@ from .committee import providers
 from .committee import requests
 from .committee import rounds
 
+implements: IAssurance
 implements: ICommittee
 
 initializes: coins
@@ -49,6 +51,7 @@ exports: (
     offers.offer_model,
     offers.end_offer,
     offers.offer_of,
+    requests.ask,
     requests.open_request,
     requests.request_id_of,
     requests.terms_of,

@@ -2,9 +2,10 @@
 """
 @title   Answers: what a receipt says
 @license Apache-2.0
-@notice  The EIP-712 domain of receipts, the hash of an AssuredAnswer, and the id of a request.
-@custom:invariant Every field goes into the hash, so two receipts of the same hash are the same receipt. An id is that of
-                  one chain, contract, consumer, nonce, set of terms and input.
+@notice  The EIP-712 domain of receipts, the hash of an AssuredAnswer, the digest that is signed, and the id of a request.
+@custom:invariant Every field goes into the hash, so two receipts of the same hash are the same receipt; chain and
+                  contract go into the digest, so no signature counts elsewhere. An id is that of one chain, contract,
+                  consumer, nonce, set of terms and input.
 @custom:security  The domain is made anew each time: after a fork of the chain the other side has another id.
 """
 
@@ -12,6 +13,9 @@ from ...interfaces import IAssurance
 
 _NAME: constant(String[32]) = "Tallystick Assurance"
 _VERSION: constant(String[8]) = "1"
+_DOMAIN_TYPE: constant(bytes32) = keccak256(
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
 _ANSWER_TYPE: constant(bytes32) = keccak256(
     "AssuredAnswer(bytes32 requestId,address consumer,bytes32 modelDigest,bytes32 inputDigest,bytes output,uint8 mode,uint256 cost,uint64 deadline,uint256 nonce)"
 )
@@ -67,6 +71,16 @@ def _hash_of(
             _ANSWER_TYPE, request_id, consumer, model_digest, input_digest, output, mode, cost, deadline, nonce
         )
     )
+
+
+@view
+@internal
+def _typed(message: bytes32) -> bytes32:
+    """
+    @dev The digest that is signed for a struct of this hash.
+    """
+    domain: bytes32 = keccak256(abi_encode(_DOMAIN_TYPE, keccak256(_NAME), keccak256(_VERSION), chain.id, self))
+    return keccak256(concat(0x1901, domain, message))
 
 
 @pure

@@ -12,7 +12,7 @@
 from ...interfaces import ICommittee
 from .. import coins
 from .. import signatures
-from . import answers
+from ..assurance import answers
 
 uses: coins
 

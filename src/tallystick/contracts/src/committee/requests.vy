@@ -13,7 +13,7 @@
 from ...interfaces import ICommittee
 from ...interfaces import IFeatureSource
 from .. import coins
-from . import answers
+from ..assurance import answers
 from . import offers
 from . import providers
 
@@ -21,6 +21,7 @@ uses: coins
 uses: providers
 uses: offers
 
+_MODE: constant(uint8) = 3
 _LABEL: constant(uint8) = 1
 _NUMBER: constant(uint8) = 2
 _OPEN: constant(uint256) = 1
@@ -44,7 +45,47 @@ _terms: HashMap[bytes32, ICommittee.Terms]
 
 @payable
 @external
+def ask(nonce: uint256, terms: Bytes[2816], data: Bytes[8192]) -> bytes32:
+    wanted: ICommittee.Terms = empty(ICommittee.Terms)
+    observed_at: uint64 = 0
+    proof: Bytes[1024] = b""
+    wanted, observed_at, proof = abi_decode(terms, (ICommittee.Terms, uint64, Bytes[1024]))
+    # So that a consumer can have the same terms for every input.
+    if wanted.input_digest == empty(bytes32):
+        wanted.input_digest = sha256(data)
+    return self._opened(nonce, wanted, data, observed_at, proof)
+
+
+@payable
+@external
 def open_request(
+    nonce: uint256, terms: ICommittee.Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
+) -> bytes32:
+    return self._opened(nonce, terms, input, observed_at, proof)
+
+
+@view
+@external
+def request_id_of(consumer: address, nonce: uint256, terms: ICommittee.Terms) -> bytes32:
+    return self._id(consumer, nonce, terms)
+
+
+@view
+@external
+def terms_of(request_id: bytes32) -> ICommittee.Terms:
+    self._existing(request_id)
+    return self._terms[request_id]
+
+
+@view
+@external
+def answer_digest(request_id: bytes32, output: int256, cost: uint256) -> bytes32:
+    return self._answer_digest(request_id, output, cost)
+
+
+@payable
+@internal
+def _opened(
     nonce: uint256, terms: ICommittee.Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
 ) -> bytes32:
     request_id: bytes32 = self._id(msg.sender, nonce, terms)
@@ -90,25 +131,6 @@ def open_request(
     return request_id
 
 
-@view
-@external
-def request_id_of(consumer: address, nonce: uint256, terms: ICommittee.Terms) -> bytes32:
-    return self._id(consumer, nonce, terms)
-
-
-@view
-@external
-def terms_of(request_id: bytes32) -> ICommittee.Terms:
-    self._existing(request_id)
-    return self._terms[request_id]
-
-
-@view
-@external
-def answer_digest(request_id: bytes32, output: int256, cost: uint256) -> bytes32:
-    return self._answer_digest(request_id, output, cost)
-
-
 @internal
 def _seat(request_id: bytes32):
     """
@@ -131,14 +153,23 @@ def _seat(request_id: bytes32):
 @view
 @internal
 def _answer_digest(request_id: bytes32, output: int256, cost: uint256) -> bytes32:
-    return answers._digest(
+    return answers._typed(
+        self._answer_hash(request_id, output, cost, self._reveal_until_in(self._words[request_id]))
+    )
+
+
+@view
+@internal
+def _answer_hash(request_id: bytes32, output: int256, cost: uint256, deadline: uint256) -> bytes32:
+    return answers._hash_of(
         request_id,
         self._consumers[request_id],
         self._terms[request_id].model_digest,
         self._terms[request_id].input_digest,
-        output,
+        keccak256(abi_encode(output)),
+        _MODE,
         cost,
-        self._reveal_until_in(self._words[request_id]),
+        convert(deadline, uint64),
         self._nonces[request_id],
     )
 

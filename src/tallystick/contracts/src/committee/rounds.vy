@@ -11,8 +11,10 @@
                   in a median, so that an honest majority that answers decides; a split committee decides nothing.
 """
 
+from ...interfaces import IAssurance
 from ...interfaces import ICommittee
 from .. import signatures
+from ..assurance import answers
 from . import credits
 from . import providers
 from . import requests
@@ -174,21 +176,14 @@ def seat_of(request_id: bytes32, provider: address) -> ICommittee.Seat:
 
 @view
 @external
-def read_answer(answer: ICommittee.AssuredAnswer) -> DynArray[int256, 1]:
+def read_answer(answer: IAssurance.AssuredAnswer) -> DynArray[int256, 256]:
     word: uint256 = requests._words[answer.request_id]
     output: int256 = self._settled_outputs[answer.request_id]
+    cost: uint256 = self._settled_costs[answer.request_id]
     assert word & requests._U8 == _FULFILLED, "answers: not fulfilled"
     assert msg.sender == requests._consumers[answer.request_id], "answers: not the consumer"
-    assert (
-        answer.consumer == msg.sender
-        and answer.model_digest == requests._terms[answer.request_id].model_digest
-        and answer.input_digest == requests._terms[answer.request_id].input_digest
-        and keccak256(answer.output) == keccak256(abi_encode(output))
-        and answer.mode == convert(requests.answers._MODE, uint8)
-        and answer.cost == self._settled_costs[answer.request_id]
-        and convert(answer.deadline, uint256) == requests._reveal_until_in(word)
-        and answer.nonce == requests._nonces[answer.request_id]
-    ), "answers: not the receipt"
+    settled: bytes32 = requests._answer_hash(answer.request_id, output, cost, requests._reveal_until_in(word))
+    assert answers._hash(answer) == settled, "answers: not the receipt"
     return [output]
 
 
