@@ -83,12 +83,7 @@ class Coin:
         """
         if self.is_native or units == 0:
             return
-        held = self.balance(node, account)
-        if held < units:
-            raise Rejected(
-                "coin.balance", f"{account} has too little of the token {self.address}",
-                expected=f"≥ {self.named(units)}", got=self.named(held), hint="fund the account",
-            )  # fmt: skip
+        self._check_balance(node, account, units)
         allowed = self.allowance(node, account, spender)
         if allowed < units:
             raise InvalidInput(
@@ -98,14 +93,15 @@ class Coin:
             )  # fmt: skip
 
     def approve(self, outbox: Outbox, spender: str, units: int) -> None:
-        """Let `spender` take so much from the outbox's account, unless it may already; nothing is sent for less.
+        """Let `spender` take so much from the outbox's account, unless it may already.
 
-        raises  Rejected with the token's reason
+        raises  Rejected "coin.balance" before anything is sent, or with the token's reason
 
         What was allowed before is taken back first, as some tokens demand.
         """
-        if self.is_native:
+        if self.is_native or units == 0:
             return
+        self._check_balance(outbox.node, outbox.account.address, units)
         allowed = self.allowance(outbox.node, outbox.account.address, spender)
         if allowed >= units:
             return
@@ -114,6 +110,14 @@ class Coin:
             call = Call(self.address, data, 0, "ERC20", "approve", {"spender": spender, "amount": amount})
             key = f"approve {amount} of {self.address} to {spender} at {outbox.node.block_number()}"
             outbox.send_and_wait(call, key=key)
+
+    def _check_balance(self, node: Node, account: str, units: int) -> None:
+        held = self.balance(node, account)
+        if held < units:
+            raise Rejected(
+                "coin.balance", f"{account} has too little of the token {self.address}",
+                expected=f"≥ {self.named(units)}", got=self.named(held), hint="fund the account",
+            )  # fmt: skip
 
 
 def read_coin(node: Node, address: str) -> Coin:
@@ -135,9 +139,9 @@ def read_coin(node: Node, address: str) -> Coin:
 
 
 def _symbol(node: Node, address: str) -> str:
-    """Return what the token calls itself, cut short; a token may call itself nothing."""
+    """Return what the token calls itself, cut short and without what would not print; it may have no name."""
     try:
         (symbol,) = read(node, address, _SYMBOL, (), (), ["string"], "latest")
     except (InvalidInput, Rejected):
         return ""
-    return str(symbol)[:COIN_SYMBOL_CHARS_MAX]
+    return "".join(char for char in str(symbol)[:COIN_SYMBOL_CHARS_MAX] if char.isprintable())

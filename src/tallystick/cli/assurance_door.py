@@ -28,7 +28,7 @@ coin_option = click.option(
     "--coin", default=NATIVE, help="The token that it counts in, by its address; the native coin if left out."
 )
 
-# What to do about a contract's own reason, where its words leave that open.
+# What to do about a reason, a contract's own mostly, where its words leave that open.
 _HINTS = {
     "optimistic: unknown request": "`tally lithic optimistic show` lists the requests of this contract",
     "optimistic: too early": "`tally lithic optimistic show` says when its time is over",
@@ -50,6 +50,9 @@ _HINTS = {
     "providers: bond too low": "only what is neither locked nor leaving counts: `tally lithic committee providers`",
     "providers: too early": "a bond stays seven days after it was announced",
     "providers: nothing to withdraw": "`tally lithic committee announce-withdrawal` comes first",
+    "receipt.kernel": "name the file of the model's kernel with --kernel",
+    "receipt.none": "`show` says how the request stands; a receipt is of an answer that nothing can change any more",
+    "answers: not fulfilled": "`tally lithic committee show` says how the request stands",
     "chain.insufficient_funds": "the account pays amounts and gas: fund it",
 }  # fmt: skip
 
@@ -72,10 +75,10 @@ def at(desk: Literal["direct", "optimistic", "committee"]) -> Callable[[Callable
 
 @contextmanager
 def advised() -> Iterator[None]:
-    """Give a reason that leaves the block a hint, where we have one."""
+    """Give an error that leaves the block a hint, where it has none and we have one."""
     try:
         yield
-    except Rejected as error:
+    except (InvalidInput, Rejected) as error:
         error.hint = error.hint or _HINTS.get(error.code, "")
         raise
 

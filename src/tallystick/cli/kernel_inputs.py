@@ -10,11 +10,12 @@ import click
 
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import CANONICAL_BYTES_MAX, KERNEL_TABLE_BYTES_MAX
+from tallystick.core.limits import CANONICAL_BYTES_MAX, KERNEL_TABLE_BYTES_MAX, ONNX_KERNEL_BYTES_MAX
 from tallystick.store.files import read_bounded
 
 if TYPE_CHECKING:
     from tallystick.lithic.artifact import Artifact
+    from tallystick.lithic.checking import Origin
     from tallystick.lithic.integer.model import Vector
     from tallystick.lithic.kernel import Kernel
 
@@ -46,6 +47,35 @@ def read_artifact(path: Path) -> Artifact:
     from tallystick.lithic.artifact import Artifact
 
     return Artifact.from_bytes(read_bounded(path, CANONICAL_BYTES_MAX))
+
+
+def read_origin(data: bytes, source: Path | None, sample: Path | None) -> Origin | None:
+    """Return what a kernel's file is said to be made of, where --source names it.
+
+    data    the kernel's file
+    raises  InvalidInput "cli.sample" for a sample that is not wanted, or wanted and missing
+    """
+    from tallystick.lithic.artifact import Artifact
+    from tallystick.lithic.checking import Origin
+    from tallystick.lithic.tables import read_rows
+
+    if source is None:
+        if sample is not None:
+            raise InvalidInput("cli.sample", "--sample goes with --source, which is not given")
+        return None
+    artifact = Artifact.from_bytes(data)
+    if artifact.derivation is not None and (artifact.derivation.sample is None) != (sample is None):
+        got = "one" if sample else "none"
+        raise InvalidInput(
+            "cli.sample", "--sample has to be what the kernel was built with",
+            expected="none" if sample else "the rows of --sample", got=got,
+        )  # fmt: skip
+    found = read_bounded(source, ONNX_KERNEL_BYTES_MAX)
+    if sample is None:
+        return Origin(found)
+    names = [field.name for field in artifact.model.input.fields]
+    rows = read_rows(read_bounded(sample, KERNEL_TABLE_BYTES_MAX), names, what=str(sample))
+    return Origin(found, rows.values)
 
 
 def read_csv(kernel: Kernel, csv: Path, *, clip: bool) -> list[Vector]:

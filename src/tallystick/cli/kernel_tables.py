@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +36,30 @@ def identity(artifact: Artifact) -> dict[str, object]:
     }
 
 
+def derived(artifact: Artifact) -> dict[str, object]:
+    """Return what the file says of how its model was made: bits, grid, and how far its scores can be off."""
+    made = artifact.derivation
+    if made is None:
+        return {"score_error_max": None, "input_bits": None, "input_steps": None}
+    steps = zip(artifact.model.input.fields, made.step_reasons, strict=True)
+    return {
+        "score_error_max": {what: list(errors) for what, errors in asdict(made.bound).items()},
+        "input_bits": {"bits": artifact.model.input.bits, "reason": made.bits_reason},
+        "input_steps": [{"field": one.name, "step": one.step, "reason": reason} for one, reason in steps],
+    }
+
+
 def built_tables(built: Built, written: Mapping[str, Path]) -> list[str | Table]:
     """Return what was made, where it is, and how the integer model compares with the float model."""
-    artifact, bound = built.artifact, built.conversion.bound
+    artifact = built.artifact
     lines: list[str | Table] = [
         *(f"{what.ljust(12)} {path}" for what, path in written.items()),
         f"model        {artifact.digest.hex()}",
         f"address      {artifact.address}",
         f"code         {len(artifact.code):,} bytes, {len(artifact.parts)} parts",
         f"gas          {artifact.worst_gas:,} at most, without the 21,000 and calldata",
-        f"score error  {_errors(bound.on_grid)} at most on the grid, {_errors(bound.in_range)} off it; proven",
+        f"input        {_bits(artifact)}",
+        f"score error  {_error(artifact)}",
     ]
     if built.quality is None:
         return [*lines, "quality      not measured: no --test"]
@@ -52,8 +68,14 @@ def built_tables(built: Built, written: Mapping[str, Path]) -> list[str | Table]
 
 def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
     """Return what a kernel is made of."""
+    from tallystick.lithic.quantise.choices import STEP_REASONS
+
     declared = artifact.model.input
-    fields = [(one.name, f"{one.low} to {one.high}", one.origin, one.step) for one in declared.fields[:_FIELDS_SHOWN]]
+    reasons = artifact.derivation.step_reasons if artifact.derivation else ()
+    fields = [
+        (one.name, f"{one.low} to {one.high}", one.origin, one.step, STEP_REASONS[reason] if reason else "")
+        for one, reason in zip_longest(declared.fields[:_FIELDS_SHOWN], reasons[:_FIELDS_SHOWN])
+    ]
     more = len(declared.fields) - len(fields)
     columns = ("", "step", "in × out", "numbers", "lanes", "words", "once", "spare", "bytes", "gas", "proof")
     proof = "does not hold: " + found.fault if found.fault else "holds: no lane overflows for any input in range"
@@ -61,10 +83,11 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
     return [
         f"{printable(artifact.model.name)}, model {artifact.digest.hex()}",
         f"registry {link.registry}, model {link.model_id}" if link else "of no registry",
-        table(f"input, {declared.bits} bits a field", ("field", "range", "origin", "step"), fields),
+        table(f"input, {_bits(artifact)}", ("field", "range", "origin", "step", "why that step"), fields),
         *([f"… and {more} more"] if more else []),
         table("steps", columns, [*(_step_cells(line, found) for line in found.steps), _rest_cells(found)]),
         f"proof {proof}",
+        f"score error {_error(artifact)}",
         f"code {found.code_bytes:,} bytes" + "".join(f" + {size:,}" for size in found.part_bytes),
         gas_table(found.typical, found.worst_gas, found.deployment_gas),
     ]
@@ -134,9 +157,22 @@ def _rest_cells(found: Inspection) -> tuple[str, ...]:
     return ("", "the rest", "", "", "", "", "", "", f"{size:,}", f"{gas:,}", "")
 
 
-def _errors(numbers: tuple[str, ...]) -> str:
-    """Return the greatest of some errors, to three digits."""
-    return f"{max(map(float, numbers)):.3g}"
+def _bits(artifact: Artifact) -> str:
+    """Return how many bits a field has, and why."""
+    from tallystick.lithic.quantise.choices import BITS_REASONS
+
+    why = f" ({BITS_REASONS[artifact.derivation.bits_reason]})" if artifact.derivation else ""
+    return f"{artifact.model.input.bits} bits a field{why}"
+
+
+def _error(artifact: Artifact) -> str:
+    """Return how far the scores can be from the float model's: the greatest of each bound, to three digits."""
+    if artifact.derivation is None:
+        return "unknown: the file does not say which model it was made of"
+    bound = artifact.derivation.bound
+    free, grid, anywhere = (f"{max(map(float, one)):.3g}" for one in (bound.uncapped, bound.on_grid, bound.in_range))
+    capped = f", {free} where nothing is capped" if free != grid else ""
+    return f"{grid} at most on the grid{capped}, {anywhere} off it; proven"
 
 
 _FIELDS_SHOWN = 12

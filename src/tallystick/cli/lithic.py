@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,17 @@ from tallystick.cli.committee import committee
 from tallystick.cli.committee_node import node
 from tallystick.cli.direct import direct
 from tallystick.cli.door import answers, ask_passphrase, in_workspace
-from tallystick.cli.kernel_inputs import read_artifact, read_csv, read_inputs
-from tallystick.cli.kernel_tables import answer_cells, built_tables, gas_table, identity, inspect_tables, prediction
+from tallystick.cli.kernel_inputs import read_artifact, read_csv, read_inputs, read_origin
+from tallystick.cli.kernel_options import bits_options, graph_of, graph_options, precision_of
+from tallystick.cli.kernel_tables import (
+    answer_cells,
+    built_tables,
+    derived,
+    gas_table,
+    identity,
+    inspect_tables,
+    prediction,
+)
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.optimistic import optimistic
 from tallystick.cli.output import Output, table
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
     from tallystick.lithic.tables import Rows
 
 _FILE = click.Path(path_type=Path)
-_BITS: dict[str | None, Literal[8, 16]] = {"8": 8, "16": 16}
 _WORKSPACE = click.option(
     "--workspace", "-w", type=_FILE, envvar="TALLY_WORKSPACE", default=Path(FOLDER), show_default=True,
     help="The workspace folder, where one is needed.",
@@ -69,10 +77,8 @@ def model() -> None:
 @click.option("--label", help="The column that is no feature but the true label or value, for --test.")
 @click.option("--floor", default="0.01", show_default=True, help="How much accuracy, AUC or R² may be lost.")
 @click.option("--agreement", default="0.98", show_default=True, help="How often both models must decide alike.")
-@click.option("--bits", type=click.Choice(["8", "16"]), help="Bits of an input; by the kind of model if left out.")
-@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight.")
-@click.option("--task", type=click.Choice(["classes", "value", "clusters"]), help="What the scores are for.")
-@click.option("--name", help="The model's name; the file's if left out.")
+@bits_options
+@graph_options
 @click.option("--model", "model_id", type=int, help="The model of this workspace's registry that it is a version of.")
 @click.option("--registry", help="Another registry's address, for --model.")
 @click.option("--out", type=_FILE, help="Where the kernel is written; NAME.kernel.json if left out.")
@@ -94,11 +100,8 @@ def build(output: Output, onnx: Path, **options: Any) -> None:
     for what, path in written.items():
         write_atomic(path, made[what])
     value = {**{what: str(path) for what, path in written.items()}, **identity(built.artifact)}
-    bound = built.conversion.bound
-    errors = {"on_grid": list(bound.on_grid), "in_range": list(bound.in_range)}
-    output.result(
-        {**value, "score_error_max": errors, "quality": dict(built.artifact.quality)}, built_tables(built, written)
-    )
+    quality = dict(built.artifact.quality)
+    output.result({**value, **derived(built.artifact), "quality": quality}, built_tables(built, written))
 
 
 @model.command()
@@ -112,21 +115,24 @@ def inspect(output: Output, kernel: Path) -> int:
     output.note("compiling, to say what each step takes")
     made = artifact.recompiled
     found = run_inspect(made if made.code == artifact.code else artifact.kernel)
-    output.result({**identity(artifact), **found.to_dict()}, inspect_tables(artifact, found))
+    output.result({**identity(artifact), **derived(artifact), **found.to_dict()}, inspect_tables(artifact, found))
     return EXIT_FAULTS_FOUND if found.fault else 0
 
 
 @model.command()
 @click.argument("kernel", type=_FILE)
+@click.option("--source", type=_FILE, help="The ONNX file it was built from: derive model and score error again.")
+@click.option("--sample", type=_FILE, help="The CSV file that was --sample when it was built, for --source.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the checks that held, too.")
 @answers
-def check(output: Output, kernel: Path, verbose: bool) -> int:
+def check(output: Output, kernel: Path, source: Path | None, sample: Path | None, verbose: bool) -> int:
     """Recompute everything that a kernel's file says, and run its code against the reference."""
     from tallystick.lithic.checking import check_artifact
 
     data = read_bounded(kernel, CANONICAL_BYTES_MAX)
+    origin = read_origin(data, source, sample)
     with output.progress("compiling, proving and running inputs") as advance:
-        report = check_artifact(data, progress=advance)
+        report = check_artifact(data, origin=origin, progress=advance)
     output.report(report, {"kernel": str(kernel), "sha256": sha256(data).hex()}, verbose)
     return 0 if report.ok else EXIT_FAULTS_FOUND
 
@@ -245,9 +251,8 @@ def bench(output: Output, kernel: Path, csv: Path | None, inputs: int) -> None:
 
 def _order(onnx: Path, options: dict[str, Any]) -> Order:
     """Return what the options ask for; files of rows are read when the names of the features are known."""
-    from tallystick.lithic.build import Graph, Order
+    from tallystick.lithic.build import Order
     from tallystick.lithic.integer.decimals import ratio
-    from tallystick.lithic.quantise.conversion import Precision
     from tallystick.lithic.quantise.quality import Floor
     from tallystick.lithic.tables import columns_of, read_ranges, read_rows
 
@@ -265,19 +270,20 @@ def _order(onnx: Path, options: dict[str, Any]) -> Order:
             return None
         return lambda features: read_rows(data[what], features, label=label, what=str(options[what]))
 
-    drop = options["floor"]
+    drop, (precision, asked) = options["floor"], precision_of(options)
     for what in ("floor", "agreement"):
         ratio(options[what], f"--{what}")
     return Order(
         source=read_bounded(onnx, ONNX_KERNEL_BYTES_MAX),
         file_name=onnx.name,
-        graph=Graph(options["name"] or onnx.stem, task=options["task"]),
+        graph=graph_of(options, onnx.stem),
         columns=columns,
         ranges=ranges,
         sample=rows("sample", None),
         test=rows("test", label),
         floor=Floor(accuracy_drop=drop, auc_drop=drop, r2_drop=drop, agreement=options["agreement"]),
-        precision=Precision(input=_BITS.get(options["bits"]), weight=options["weight_bits"]),
+        precision=precision,
+        asked=asked,
         registry=_registration(options),
     )
 

@@ -111,7 +111,7 @@ def watch(output: Output, desk: OptimisticDesk, kernels: tuple[Path, ...], once:
     """Compute every claim about the models of KERNELS again, and refute the wrong ones; stop with Ctrl-C.
 
     Nothing but the chain is remembered: killed at any point and started again, a watcher finds what was claimed
-    meanwhile. Rewards are collected as they come. With --json each claim that was looked at is a line.
+    meanwhile. What it is owed is collected every hour. With --json each claim that was looked at is a line.
     """
     watcher = desk.watcher([checked_kernel(output, path) for path in kernels])
     if once:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.core.errors import InvalidInput
 from tallystick.lithic.assurance.direct import Direct
 from tallystick.lithic.kernel import Kernel
 from tallystick.lithic.receipts.receipt import AnswerReceipt
@@ -32,9 +33,13 @@ class DirectDesk:
     def ask(self, kernel: Kernel, x: Sequence[int], *, key: str, is_kept: bool = True) -> bytes:
         """Return the id of a request for the kernel's answer to `x`; as `Direct.ask`.
 
-        raises  InvalidInput "chain.no_contract" where the kernel is not deployed
+        raises  InvalidInput "kernel.undeployed"
         """
-        self._tally.node.check_contract(kernel.address)
+        if not self._tally.node.code(kernel.address):
+            raise InvalidInput(
+                "kernel.undeployed", f"the kernel of {kernel.model.name!r} is not on this chain",
+                expected=f"a contract at {kernel.address}", got="none", hint="`tally lithic model deploy` puts it there",
+            )  # fmt: skip
         return self._of(kernel).ask(self._tally.outbox, x, key=key, is_kept=is_kept)
 
     def receipt(self, kernel: Kernel, request_id: bytes) -> AnswerReceipt:
