@@ -8,7 +8,7 @@ from eth_abi.abi import encode
 from tallystick.chain.calls import Call
 from tallystick.core.digest import keccak
 from tests.contracts.kernels import compiled
-from tests.contracts.token_kit import make_token
+from tests.contracts.token_kit import TestToken, make_token
 
 NATIVE = "0x" + "00" * 20
 
@@ -35,6 +35,35 @@ def put(amount: uint256):
 def get(amount: uint256):
     self.book[msg.sender] -= amount
     coins._send(msg.sender, amount)
+"""
+
+# Moves what it was asked to, and then answers what it was told to.
+TALKER = """
+# pragma version 0.4.3
+balanceOf: public(HashMap[address, uint256])
+answer: Bytes[64]
+
+@external
+def mint(account: address, amount: uint256):
+    self.balanceOf[account] += amount
+
+@external
+def say(answer: Bytes[64]):
+    self.answer = answer
+
+@raw_return
+@external
+def transfer(receiver: address, amount: uint256) -> Bytes[64]:
+    self.balanceOf[msg.sender] -= amount
+    self.balanceOf[receiver] += amount
+    return self.answer
+
+@raw_return
+@external
+def transferFrom(owner: address, receiver: address, amount: uint256) -> Bytes[64]:
+    self.balanceOf[owner] -= amount
+    self.balanceOf[receiver] += amount
+    return self.answer
 """
 
 # Does what anybody tells it to, and takes no coins.
@@ -150,6 +179,39 @@ def test_a_transfer_that_is_only_claimed_is_refused_both_ways(ledger, refused):
     with refused("coins: other amount moved"):
         ledger.send(vault.get(100), who)
     assert vault.booked(who) == 100
+
+
+YES = (1).to_bytes(32, "big")
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_yes"),
+    [
+        (b"", True),
+        (YES, True),
+        (bytes(32), False),
+        ((2).to_bytes(32, "big"), False),
+        (b"\x01".ljust(32, b"\0"), False),
+        (YES[:31], False),
+        (bytes(32) + YES, False),
+    ],
+)
+def test_no_answer_is_a_yes_and_any_other_word_than_true_is_a_no(ledger, refused, answer, is_yes):
+    token = TestToken(ledger, ledger.deploy(compiled(TALKER)))
+    vault, who = Vault(ledger, token.address), ledger.accounts[1]
+    ledger.send(token.mint(who, 100), who)
+    ledger.send(vault.put(100), who)
+    ledger.send(token.call("say(bytes)", answer), who)
+    if is_yes:
+        ledger.send(vault.get(50), who)
+        ledger.send(vault.put(50), who)
+    else:
+        ledger.send(token.mint(who, 50), who)
+        for moved in (vault.get(50), vault.put(50)):
+            with refused("coins: transfer refused"):
+                ledger.send(moved, who)
+        ledger.send(vault.put(0), who)  # asks the token nothing
+    assert vault.booked(who) == token.balance_of(vault.address) == 100
 
 
 def test_an_account_that_a_token_blocks_keeps_what_it_is_owed(ledger, refused):
