@@ -58,7 +58,7 @@ def artifact_of(source: Path) -> dict[str, Any]:
     if size > RUNTIME_BYTES_MAX:
         raise SystemExit(f"{source.stem} is {size} bytes, EIP-170 allows {RUNTIME_BYTES_MAX}")
     return {
-        "abi": _without_gas(output["abi"]),
+        "abi": _without_gas([*output["abi"], *_overloads(source.stem, bundle)]),
         "bytecode": output["bytecode"],
         "compiler": {
             "evm_version": EVM_VERSION,
@@ -72,6 +72,16 @@ def artifact_of(source: Path) -> dict[str, Any]:
         "sources": _sources(unit),
         "storage_layout": output["layout"]["storage_layout"],
     }
+
+
+def _overloads(name: str, bundle: FilesystemInputBundle) -> list[dict[str, Any]]:
+    """Return the ABI of the functions that the contract takes by their selector, since Vyper overloads no name."""
+    path = CONTRACTS / "interfaces" / f"IOverloaded{name}.vyi"
+    if not path.exists():
+        return []
+    unit = CompilerData(bundle.load_file(path), bundle)
+    abi: list[dict[str, Any]] = outputs_from_compiler_data(unit, ("abi",))["abi"]
+    return abi
 
 
 def _sources(unit: CompilerData) -> dict[str, str]:

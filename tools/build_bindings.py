@@ -154,7 +154,7 @@ def _method(contract: str, operation: Operation) -> str:
     given = _tuple([item.bounded() for item in operation.inputs])
     doc = "\n".join(_docstring(operation))
     call = f'"{operation.selector}", {_types(operation.inputs)}, {given}'
-    name = snake(operation.name)
+    name = snake(operation.method)
     if operation.is_view:
         body, returned = _read_body(operation, call)
         return f'    def {name}(self{taken}, *, at: BlockId = "latest") -> {returned}:\n{doc}\n{body}'

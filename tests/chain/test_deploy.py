@@ -35,6 +35,7 @@ from tallystick.chain.embedded import Genesis, create
 from tallystick.chain.outbox import Outbox
 from tallystick.contracts import artifact, names
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
+from tests.contracts.constructors import arguments_of, immutables_of
 
 ACCOUNT = Account(bytes.fromhex(KEYS[0][2:]))
 SALT = b"\x01" * 32
@@ -68,10 +69,10 @@ def bare(tmp_path: Path) -> Iterator[tuple[Anvil, Outbox]]:
 
 @pytest.mark.parametrize("name", names())
 def test_every_packaged_contract_deploys_where_it_was_foretold(box: Outbox, name: str) -> None:
-    arguments = [NATIVE] if has_coin(name) else []
+    arguments = arguments_of(name)
     made = deploy(box, name, arguments=arguments)
     assert made.address == address_for(name, arguments=arguments)
-    assert box.node.code(made.address) == artifact(name).runtime_bytecode + bytes(32 * len(arguments))
+    assert box.node.code(made.address) == artifact(name).runtime_bytecode + immutables_of(name)
     assert made.block_number == find_birth(box.node, made.address)
 
 

@@ -19,6 +19,7 @@ from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.chain.bindings.model_registry import ModelRegistry
 from tallystick.chain.calls import BlockId, Call, Log
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
+from tallystick.chain.embedded.genesis import CHAIN_ID
 from tallystick.chain.fees import Fees
 from tallystick.chain.node import Node
 from tallystick.contracts import artifact
@@ -43,13 +44,13 @@ class Mined:
 class Ledger:
     """An embedded ledger with a block per transaction; `time` is the timestamp of the next block."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chain_id: int = CHAIN_ID) -> None:
         accounts = [Account(bytes([n]) * 32) for n in range(1, 9)]
         self.secrets = {account.address: bytes([n]) * 32 for n, account in enumerate(accounts, 1)}
         self.accounts = [account.address for account in accounts]
         self._signers = {account.address: account for account in accounts}
         self.time = 1_700_000_000
-        create(path, Genesis(self.time, balances={bytes.fromhex(a[2:]): 10**24 for a in self.accounts}))
+        create(path, Genesis(self.time, chain_id, balances={bytes.fromhex(a[2:]): 10**24 for a in self.accounts}))
         self.node = Node(EmbeddedProvider(path, clock=lambda: self.time))
         self.chain_id = self.node.chain_id
         self._nonces = dict.fromkeys(self.accounts, 0)

@@ -11,9 +11,9 @@ import pytest
 from vyper.warnings import ContractSizeLimit
 
 import tallystick.contracts as contracts
-from tallystick.chain.deploy import has_coin
 from tallystick.contracts import Kind, Status, artifact, names, source
 from tallystick.core.errors import InvalidInput
+from tests.contracts.constructors import immutables_of, initcode_of
 
 PACKAGE = Path(contracts.__file__).parent
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -22,7 +22,16 @@ FOR_OTHERS = {"interfaces/IFollow.vyi", "src/kernels/follow.vy"}
 
 
 def test_the_contracts_are_these():
-    assert names() == ("Committee", "KernelDirectory", "LogAnchor", "ModelRegistry", "OptimisticModel", "SignedFeeds")
+    assert names() == (
+        "Committee",
+        "DirectModel",
+        "KernelDirectory",
+        "LogAnchor",
+        "ModelRegistry",
+        "OptimisticModel",
+        "SignedFeeds",
+        "Token",
+    )
 
 
 def test_an_unknown_contract_or_source_is_named_in_the_refusal():
@@ -34,9 +43,8 @@ def test_an_unknown_contract_or_source_is_named_in_the_refusal():
 
 @pytest.mark.parametrize("name", names())
 def test_the_code_on_chain_is_exactly_the_artifacts(ledger, name):
-    coin = bytes(32) if has_coin(name) else b""  # the constructor's argument, and then the only immutable
-    address = ledger.deploy(artifact(name).bytecode + coin)
-    assert ledger.node.code(address) == artifact(name).runtime_bytecode + coin
+    address = ledger.deploy(initcode_of(name))
+    assert ledger.node.code(address) == artifact(name).runtime_bytecode + immutables_of(name)
 
 
 @pytest.mark.parametrize("name", names())

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from tallystick.chain.bindings import (
     committee,
+    direct_model,
     kernel_directory,
     log_anchor,
     model_registry,
     optimistic_model,
     signed_feeds,
+    token,
 )
 from tallystick.chain.bindings.log_anchor import LogAnchor
 from tallystick.chain.bindings.model_registry import KeyRevoked, KeyRotated, ModelRegistry, Roots
@@ -27,11 +29,13 @@ ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
 MODULES = {
     "Committee": committee,
+    "DirectModel": direct_model,
     "KernelDirectory": kernel_directory,
     "LogAnchor": log_anchor,
     "ModelRegistry": model_registry,
     "OptimisticModel": optimistic_model,
     "SignedFeeds": signed_feeds,
+    "Token": token,
 }
 
 

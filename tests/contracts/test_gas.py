@@ -22,8 +22,10 @@ from tallystick.core import merkle
 from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
 from tests.contracts.committee_gas import committee_costs
+from tests.contracts.constructors import initcode_of
 from tests.contracts.kernel_gas import kernel_costs
 from tests.contracts.optimistic_gas import optimistic_costs
+from tests.contracts.token_gas import token_costs
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
 ZERO = "0x" + "00" * 20
@@ -62,7 +64,7 @@ def execution(ledger):
 def costs(ledger, execution, synthetic_proof, tmp_path_factory):
     made = {}
     for name in names():
-        created = ledger.send(Call(None, artifact(name).bytecode), ledger.accounts[0])
+        created = ledger.send(Call(None, initcode_of(name)), ledger.accounts[0])
         made[f"{name}: deployment"] = created.gas_used
         made[f"{name}: bytes at run time"] = len(artifact(name).runtime_bytecode)
         made[f"{name}: bytes of initcode"] = len(artifact(name).bytecode)
@@ -70,7 +72,7 @@ def costs(ledger, execution, synthetic_proof, tmp_path_factory):
     # Ids and signatures depend on the contract's address, and calldata costs by its zeros: a ledger of its own.
     fresh = type(ledger)(tmp_path_factory.mktemp("committee") / "chain.db")
     try:
-        made |= committee_costs(fresh)
+        made |= committee_costs(fresh) | token_costs(fresh)
     finally:
         fresh.node.close()
     return made | kernel_costs(ledger, execution) | optimistic_costs(ledger)
