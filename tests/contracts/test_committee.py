@@ -10,7 +10,7 @@ from tallystick.chain.accounts import Account
 from tallystick.chain.bindings import committee as binding
 from tallystick.core.errors import Rejected
 from tallystick.lithic.committee.decision import OutputKind
-from tallystick.lithic.committee.request import request_id
+from tallystick.lithic.committee.request import ask_terms, request_id
 from tallystick.lithic.receipts.answer import commitment
 from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE, Kit, key_proof
 
@@ -350,7 +350,28 @@ def test_where_too_few_committed_nobody_missed_a_reveal(ledger, kit):
     assert kit.contract.provider_at(alice) == replace(kit.contract.provider_at(alice), bond=BOND, locked=0)
 
 
-# --- reading
+# --- asking and reading as in every mode
+
+
+def test_asking_as_in_every_mode_opens_the_same_request(ledger, kit, refused):
+    consumer = ledger.accounts[0]
+    (alice,) = kit.staff([BOND])
+    terms = kit.terms([alice])
+    blank = replace(terms, input_digest=bytes(32))  # stands for any input's own
+    for nonce, asked in enumerate((terms, blank)):
+        call = kit.contract.ask(nonce, ask_terms(asked), INPUT, value=FEE)
+        kit.send(call, consumer)
+        request = request_id(ledger.chain_id, kit.contract.address, consumer, nonce, terms)
+        assert kit.contract.terms_of(request) == terms
+        with refused("requests: already open"):
+            kit.send(kit.opening(terms, nonce), consumer)
+    with refused("requests: wrong input"):
+        kit.send(kit.contract.ask(9, ask_terms(terms), INPUT + b"x", value=FEE), consumer)
+    with refused("coins: wrong value"):
+        kit.send(kit.contract.ask(9, ask_terms(terms), INPUT, value=FEE - 1), consumer)
+    for form in (b"", ask_terms(terms)[:-32]):
+        with pytest.raises(Rejected):
+            kit.send(kit.contract.ask(9, form, INPUT, value=FEE), consumer)
 
 
 def test_an_answer_is_read_by_its_consumer_with_its_receipt_alone(ledger, kit):
@@ -370,9 +391,12 @@ def test_an_answer_is_read_by_its_consumer_with_its_receipt_alone(ledger, kit):
     receipt = kit.receipt(request)
     assert read(receipt) == (-4,)
     assert read(receipt, stranger) == "answers: not the consumer"
+    assert read(replace(receipt, consumer=stranger)) == "answers: not the consumer"
+    assert read(replace(receipt, consumer=stranger), stranger) == "answers: not the receipt"
     for change in (
-        {"consumer": stranger}, {"model_digest": b"x" * 32}, {"input_digest": b"x" * 32}, {"output": bytes(32)},
-        {"output": b""}, {"mode": 1}, {"cost": 0}, {"deadline": 1}, {"nonce": 1},
+        {"model_digest": b"x" * 32}, {"input_digest": b"x" * 32}, {"output": bytes(32)},
+        {"output": b""}, {"output": receipt.output * 2}, {"mode": 1}, {"mode": 4}, {"cost": 0}, {"deadline": 1},
+        {"nonce": 1},
     ):  # fmt: skip
         assert read(replace(receipt, **change)) == "answers: not the receipt"
     assert read(replace(receipt, request_id=b"r" * 32)) == "answers: not fulfilled"

@@ -216,7 +216,7 @@ def test_a_final_answer_is_read_by_its_receipt_and_every_field_counts(kit, refus
         {"deadline": receipt.deadline - 1},
         {"nonce": receipt.nonce + 1},
     ):
-        with refused("optimistic: not the receipt"):
+        with refused("answers: not the receipt"):
             kit.read(replace(receipt, **change))
     with refused("optimistic: not final"):
         kit.read(replace(receipt, request_id=b"x" * 32))
@@ -228,9 +228,9 @@ def test_nobody_but_the_consumer_reads(kit, refused):
     asked, right = final_answer(kit)
     stranger = kit.ledger.accounts[5]
     receipt = kit.receipt(asked, right)
-    with refused("optimistic: not the consumer"):
+    with refused("answers: not the consumer"):
         kit.read(receipt, reader=stranger)
-    with refused("optimistic: not the receipt"):  # nor by saying that it was the one who asked
+    with refused("answers: not the receipt"):  # nor by saying that it was the one who asked
         kit.read(replace(receipt, consumer=stranger))
 
 

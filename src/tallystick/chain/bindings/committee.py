@@ -12,7 +12,7 @@ one that changes balances by itself must not be chosen.
 
 Asking and reading are those of IAssurance too. The terms of ask are the ABI encoding of (Terms, uint64 observed_at,
 bytes proof), where an input digest of zero stands for the input's own; for the rest it is open_request. read_answer
-refuses with `answers: not fulfilled`, `answers: not the consumer`, `answers: not the receipt`.
+refuses with `answers: not fulfilled` before the rest.
 
 Members sign the AssuredAnswer of IAssurance (EIP-712): output is the answer as one word (int256), mode is 3 and
 deadline is the end of the request's reveals. A member signs it with its own cost; the receipt that a consumer shows
@@ -1053,7 +1053,8 @@ class Committee:
 
         answer   The receipt.
         returns  The answer's numbers.
-        chain    Reverts with the contract's own reasons.
+        chain    Reverts `answers: not the consumer`, `answers: not the receipt`, and with the contract's own reason
+                 where there is no answer yet.
         """
         answer: tuple[tuple[int, ...]] = read(
             self.node,

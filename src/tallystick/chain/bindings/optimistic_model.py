@@ -14,8 +14,8 @@ compiles the model and compares first, since a stage that is not a function coul
 Asking and reading are those of IAssurance. The terms of ask are the ABI encoding of Terms below; it takes the fee and
 refuses with `optimistic: no bond`, `optimistic: no window`, `optimistic: no patience`, `optimistic: already asked`,
 `optimistic: no stages`, `optimistic: not an input`, `optimistic: too wide` and the reasons of coins. read_answer refuses
-with `optimistic: not the consumer`, `optimistic: not final`, `optimistic: not the receipt`. A receipt has mode 2, the
-fee as its cost, and as its deadline the end of the window in which nobody showed the claim wrong.
+with `optimistic: not final` before the rest. A receipt has mode 2, the fee as its cost, and as its deadline the end of
+the window in which nobody showed the claim wrong.
 
 Reasons are `module: reason`. Times are block timestamps and spans in seconds, amounts in the contract's one coin. Every
 verb that takes coins refuses with `coins: wrong value`, and with `coins: transfer refused` or
@@ -483,7 +483,8 @@ class OptimisticModel:
 
         answer   The receipt.
         returns  The answer's numbers.
-        chain    Reverts with the contract's own reasons.
+        chain    Reverts `answers: not the consumer`, `answers: not the receipt`, and with the contract's own reason
+                 where there is no answer yet.
         """
         answer: tuple[tuple[int, ...]] = read(
             self.node,

@@ -104,7 +104,7 @@ def claim(asked: IOptimisticModel.Asked, hashes: DynArray[bytes32, 66], answer: 
     assert question == self._held[asked.request_id], "optimistic: other request"
     assert block.timestamp < self._deadline_in(word), "optimistic: too late"
     assert len(hashes) == asked.stage_count, "optimistic: wrong number"
-    assert hashes[asked.stage_count - 1] == answers._words(answer), "optimistic: not the answer"
+    assert hashes[asked.stage_count - 1] == self._digest(answer), "optimistic: not the answer"
 
     word = self._word(_CLAIMED, asked.window, msg.sender)
     self._words[asked.request_id] = word
@@ -169,7 +169,7 @@ def finalise(asked: IOptimisticModel.Asked, hashes: DynArray[bytes32, 66]):
     claimant: address = self._claimant_in(word)
     answer: bytes32 = hashes[asked.stage_count - 1]
     self._words[asked.request_id] = word ^ convert(_CLAIMED ^ _FINAL, uint256)
-    self._held[asked.request_id] = answers._hash_of(
+    self._held[asked.request_id] = answers._hash(
         asked.request_id,
         asked.consumer,
         asked.model_digest,
@@ -210,10 +210,8 @@ def collect() -> uint256:
 @view
 @external
 def read_answer(answer: IAssurance.AssuredAnswer) -> DynArray[int256, 256]:
-    assert msg.sender == answer.consumer, "optimistic: not the consumer"
     assert self._state_in(self._words[answer.request_id]) == _FINAL, "optimistic: not final"
-    assert answers._hash(answer) == self._held[answer.request_id], "optimistic: not the receipt"
-    return answers._numbers(answer.output)
+    return answers._read(answer, self._held[answer.request_id])
 
 
 @view
@@ -308,3 +306,12 @@ def _deadline_in(word: uint256) -> uint256:
 @internal
 def _claimant_in(word: uint256) -> address:
     return convert(convert(word >> _CLAIMANT_SHIFT, uint160), address)
+
+
+@pure
+@internal
+def _digest(answer: DynArray[int256, 256]) -> bytes32:
+    """
+    @dev The keccak-256 of the numbers' words.
+    """
+    return keccak256(slice(abi_encode(answer), 64, 32 * len(answer)))

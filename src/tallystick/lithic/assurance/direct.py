@@ -14,7 +14,7 @@ from tallystick.chain.outbox import Outbox
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
-from tallystick.lithic.integer.reference import pack
+from tallystick.lithic.integer.reference import pack, unpack
 from tallystick.lithic.kernel import Kernel
 from tallystick.lithic.receipts.answer import AssuredAnswer, Mode
 from tallystick.lithic.receipts.direct import DirectEvidence
@@ -55,10 +55,10 @@ class Direct:
         raise InvalidInput("receipt.none", "the kernel gave no such answer", got=request_id.hex())
 
     def _receipt(self, said: Answered) -> AnswerReceipt:
+        output = self.kernel.predict(unpack(self.kernel.model.input, said.data))
         answer = AssuredAnswer(
-            said.request_id, said.consumer, said.model_digest, sha256(said.data), said.output, Mode.DIRECT, 0, 0,
-            said.nonce,
-        )  # fmt: skip
+            said.request_id, said.consumer, said.model_digest, sha256(said.data), output, Mode.DIRECT, 0, 0, said.nonce
+        )
         evidence = DirectEvidence(said.kernel, said.is_kept, said.data)
         return AnswerReceipt(self._node.chain_id, self.contract.address, answer, evidence)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eth_abi.abi import encode as abi_encode
 from eth_abi.exceptions import EncodingError
 
@@ -30,10 +32,16 @@ def request_id(chain_id: int, contract: str, consumer: str, nonce: int, terms: T
     """
     kinds = ["uint256", "address", "address", "uint256", _TERMS_TYPE]
     values = (chain_id, parse_address(contract), parse_address(consumer), nonce, terms.to_abi())
-    try:
-        return keccak(abi_encode(kinds, values))
-    except (EncodingError, TypeError) as error:
-        raise InvalidInput("committee.terms", "a term does not fit its type", got=str(error)[:160]) from None
+    return keccak(_encoded(kinds, values))
+
+
+def ask_terms(terms: Terms, *, observed_at: int = 0, proof: bytes = b"") -> bytes:
+    """Return the terms as `ask` takes them; an input digest of zeros stands for the input's own.
+
+    observed_at, proof  for the demanded source of features, where there is one
+    raises              InvalidInput "committee.terms"
+    """
+    return _encoded([_TERMS_TYPE, "uint64", "bytes"], (terms.to_abi(), observed_at, proof))
 
 
 def terms_to_dict(terms: Terms) -> dict[str, object]:
@@ -98,3 +106,10 @@ def _demand_from_dict(value: object) -> FeatureDemand:
         documents.digest(found["subject"], "subject"),
         documents.integer(found["max_age_s"], "max_age_s", 0, 2**32 - 1),
     )
+
+
+def _encoded(kinds: Sequence[str], values: Sequence[object]) -> bytes:
+    try:
+        return abi_encode(kinds, values)
+    except (EncodingError, TypeError) as error:
+        raise InvalidInput("committee.terms", "a term does not fit its type", got=str(error)[:160]) from None

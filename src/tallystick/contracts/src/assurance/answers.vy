@@ -34,10 +34,14 @@ def _id(consumer: address, nonce: uint256, terms: bytes32, input_digest: bytes32
     return keccak256(abi_encode(chain.id, self, consumer, nonce, terms, input_digest))
 
 
-@pure
+@view
 @internal
-def _hash(answer: IAssurance.AssuredAnswer) -> bytes32:
-    return self._hash_of(
+def _read(answer: IAssurance.AssuredAnswer, held: bytes32) -> DynArray[int256, 256]:
+    """
+    @dev The numbers of the answer, for its consumer, if this is the receipt whose hash the contract holds.
+    """
+    assert msg.sender == answer.consumer, "answers: not the consumer"
+    shown: bytes32 = self._hash(
         answer.request_id,
         answer.consumer,
         answer.model_digest,
@@ -48,11 +52,17 @@ def _hash(answer: IAssurance.AssuredAnswer) -> bytes32:
         answer.deadline,
         answer.nonce,
     )
+    assert shown == held, "answers: not the receipt"
+    # Held are hashes of whole words only.
+    numbers: DynArray[int256, 256] = []
+    for i: uint256 in range(len(answer.output) // 32, bound=256):
+        numbers.append(extract32(answer.output, 32 * i, output_type=int256))
+    return numbers
 
 
 @pure
 @internal
-def _hash_of(
+def _hash(
     request_id: bytes32,
     consumer: address,
     model_digest: bytes32,
@@ -81,22 +91,3 @@ def _typed(message: bytes32) -> bytes32:
     """
     domain: bytes32 = keccak256(abi_encode(_DOMAIN_TYPE, keccak256(_NAME), keccak256(_VERSION), chain.id, self))
     return keccak256(concat(0x1901, domain, message))
-
-
-@pure
-@internal
-def _words(numbers: DynArray[int256, 256]) -> bytes32:
-    """
-    @dev The keccak-256 of the numbers' words.
-    """
-    return keccak256(slice(abi_encode(numbers), 64, 32 * len(numbers)))
-
-
-@pure
-@internal
-def _numbers(output: Bytes[8192]) -> DynArray[int256, 256]:
-    # What is read has the hash of words that were written, so its length is whole.
-    count: uint256 = len(output) // 32
-    return abi_decode(
-        concat(convert(32, bytes32), convert(count, bytes32), output), DynArray[int256, 256]
-    )

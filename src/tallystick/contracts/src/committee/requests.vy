@@ -161,7 +161,7 @@ def _answer_digest(request_id: bytes32, output: int256, cost: uint256) -> bytes3
 @view
 @internal
 def _answer_hash(request_id: bytes32, output: int256, cost: uint256, deadline: uint256) -> bytes32:
-    return answers._hash_of(
+    return answers._hash(
         request_id,
         self._consumers[request_id],
         self._terms[request_id].model_digest,

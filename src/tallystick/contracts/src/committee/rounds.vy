@@ -181,10 +181,8 @@ def read_answer(answer: IAssurance.AssuredAnswer) -> DynArray[int256, 256]:
     output: int256 = self._settled_outputs[answer.request_id]
     cost: uint256 = self._settled_costs[answer.request_id]
     assert word & requests._U8 == _FULFILLED, "answers: not fulfilled"
-    assert msg.sender == requests._consumers[answer.request_id], "answers: not the consumer"
     settled: bytes32 = requests._answer_hash(answer.request_id, output, cost, requests._reveal_until_in(word))
-    assert answers._hash(answer) == settled, "answers: not the receipt"
-    return [output]
+    return answers._read(answer, settled)
 
 
 @internal
