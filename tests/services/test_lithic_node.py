@@ -169,5 +169,5 @@ def test_three_processes_answer_though_one_is_killed_between_commitment_and_reve
         assert check_receipt(receipt, node=node).ok
         assert receipt.answer.output == (42,)
         assert receipt == type(receipt).from_bytes(receipt.to_bytes())
-        assert replace(receipt, votes=()) != receipt
+        assert replace(receipt, evidence=replace(receipt.evidence, votes=())) != receipt
         assert [nodes.end(number, signal.SIGTERM) for number in (1, 2, 3)] == [0, 0, 0]
