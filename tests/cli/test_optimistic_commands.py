@@ -37,9 +37,9 @@ def ask(tally: Any, *options: str, **spans: str) -> str:
     return str(asked["request"])
 
 
-def lie(folder: Path, kernel: Any, request: str) -> None:
+def lie(folder: Path, kernel: Any, request: str, passphrase: str = "") -> None:
     """Claim an answer whose last number is wrong."""
-    with Tally.open(folder / ".tally", lambda _: "") as opened:
+    with Tally.open(folder / ".tally", lambda _: passphrase) as opened:
         desk = opened.lithic.optimistic()
         asked = desk.find(bytes.fromhex(request)).requested.asked
         right = desk._of(kernel).right(bytes.fromhex(request))

@@ -92,11 +92,14 @@ def test_an_optimistic_answer_has_a_receipt_once_it_is_final(tally: Any, kernel:
         ("answer.cost", "7", {"cost", "settled answer"}),
         ("answer.nonce", "7", {"request id", "settled answer"}),
         ("evidence.data", "00" * 6, {"request id", "input digest", "output"}),
-        ("chain_id", "1", {"request id", "chain"}),
     ):
         change(path, place, value)
         assert failed(tally, *WITH_KERNEL) == names
         path.write_bytes(whole)
+    change(path, "chain_id", "1")
+    status, error = tally(*WITH_KERNEL)
+    assert (status, error["code"], "--offline" in error["hint"]) == (2, "receipt.chain", True)
+    assert failed(tally, *WITH_KERNEL, "--offline") == {"request id"}
 
 
 def test_a_committees_answer_has_a_receipt_that_needs_no_kernel(tally: Any, kernel: Any, tmp_path: Path) -> None:

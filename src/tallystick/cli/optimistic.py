@@ -128,7 +128,10 @@ def watch(output: Output, desk: OptimisticDesk, kernels: tuple[Path, ...], once:
     output.flush()
 
     def report(one: Deed) -> None:
-        output.result(_line(one), f"{one.deed}  {one.request_id.hex()}  {one.detail}".rstrip())
+        line = _line(one)
+        if one.deed == "collect":
+            line["detail"] = desk.place.coin.named(int(one.detail))
+        output.result(line, "  ".join(filter(None, (line["deed"], line["request"], line["detail"]))))
         output.flush()
 
     run_node(watcher, report=report, clock=time.time, poll_s=poll_s)

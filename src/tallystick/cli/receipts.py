@@ -12,6 +12,7 @@ from tallystick.cli.door import in_workspace
 from tallystick.cli.kernel_inputs import read_artifact
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output
+from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import CANONICAL_BYTES_MAX
 from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
@@ -44,6 +45,11 @@ def verify(output: Output, tally: Tally, receipt: Path, kernel: Path | None, off
     if kernel is not None:
         output.note(f"checking {kernel.name}")
         made = read_artifact(kernel).require()
+    if not offline and found.chain_id != tally.node.chain_id:
+        raise InvalidInput(
+            "receipt.chain", "the receipt is of another chain than this workspace", expected=tally.node.chain_id,
+            got=found.chain_id, hint="verify it in a workspace on that chain; --offline asks no chain",
+        )  # fmt: skip
     with advised():
         report = check_receipt(found, kernel=made, node=None if offline else tally.node)
     output.report(report, {"receipt": str(receipt), **receipt_facts(found)}, verbose)

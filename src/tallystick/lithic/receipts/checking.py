@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick.core.checks import Check, Report
 from tallystick.core.digest import sha256
-from tallystick.core.errors import InvalidInput, TallystickError
+from tallystick.core.errors import InvalidInput, Rejected, TallystickError
 from tallystick.lithic.assurance.staged import StagedModel, compile_staged
 from tallystick.lithic.committee import request as committee_request
 from tallystick.lithic.committee.votes import CommitteeEvidence, Standing
@@ -76,7 +76,14 @@ def _check(
     yield Check.equal("mode", evidence.mode.name.lower(), Mode(answer.mode).name.lower())
     # 2 to 6
     if isinstance(evidence, CommitteeEvidence):
-        yield from _check_decided(receipt, evidence, _standings(receipt, standings, node))
+        known: Mapping[str, Standing] = {}
+        try:
+            known = _standings(receipt, standings, node)
+        except (Rejected, InvalidInput) as error:
+            if error.code == "receipt.standings":
+                raise
+            yield Check.failed("standings", error)  # such as on another chain, which knows no such request
+        yield from _check_decided(receipt, evidence, known)
         contracts: Kernel | StagedModel | None = None
     elif kernel is None:
         raise InvalidInput("receipt.kernel", f"a receipt of mode {answer.mode} is checked with the model's kernel")
