@@ -22,7 +22,8 @@ from tallystick.core.limits import COIN_DECIMALS_MAX, COIN_SYMBOL_CHARS_MAX
 NATIVE: Final = "0x" + "00" * 20  # stands for the chain's own coin where an address is asked for
 
 # github.com/ethereum/ERCs, ERC-20: the first four bytes of the hash of each signature
-_DECIMALS, _SYMBOL, _BALANCE, _ALLOWANCE, _APPROVE = "313ce567", "95d89b41", "70a08231", "dd62ed3e", "095ea7b3"
+_DECIMALS, _SYMBOL, _SUPPLY = "313ce567", "95d89b41", "18160ddd"
+_BALANCE, _ALLOWANCE, _APPROVE = "70a08231", "dd62ed3e", "095ea7b3"
 
 
 @dataclass(frozen=True)
@@ -129,19 +130,40 @@ def read_coin(node: Node, address: str) -> Coin:
     if found == NATIVE:
         return Coin()
     node.check_contract(found)
+    return Coin(found, _decimals(node, found), _symbol(node, found))
+
+
+def _decimals(node: Node, address: str) -> int:
+    """Return how many decimals people write; none of a token that does not say, since ERC-20 leaves that free."""
     try:
-        (decimals,) = read(node, found, _DECIMALS, (), (), ["uint256"], "latest")
+        (decimals,) = read(node, address, _DECIMALS, (), (), ["uint256"], "latest")
     except (InvalidInput, Rejected):
-        decimals = COIN_DECIMALS_MAX + 1
+        decimals = 0 if _has_supply(node, address) else COIN_DECIMALS_MAX + 1
     if decimals > COIN_DECIMALS_MAX:
-        raise InvalidInput("coin.decimals", f"no token of ERC-20 with decimals is at {found}", hint="check the address")
-    return Coin(found, int(decimals), _symbol(node, found))
+        raise InvalidInput(
+            "coin.decimals", f"no token of ERC-20 with decimals is at {address}", hint="check the address"
+        )
+    return int(decimals)
+
+
+def _has_supply(node: Node, address: str) -> bool:
+    try:
+        read(node, address, _SUPPLY, (), (), ["uint256"], "latest")
+    except (InvalidInput, Rejected):
+        return False
+    return True
 
 
 def _symbol(node: Node, address: str) -> str:
-    """Return what the token calls itself, cut short and without what would not print; it may have no name."""
-    try:
-        (symbol,) = read(node, address, _SYMBOL, (), (), ["string"], "latest")
-    except (InvalidInput, Rejected):
-        return ""
-    return "".join(char for char in str(symbol)[:COIN_SYMBOL_CHARS_MAX] if char.isprintable())
+    """Return what the token calls itself, printable and cut short; a token may call itself nothing.
+
+    The first tokens answer 32 bytes with zeros at the end, all others a string.
+    """
+    for kind in ("string", "bytes32"):
+        try:
+            (symbol,) = read(node, address, _SYMBOL, (), (), [kind], "latest")
+        except (InvalidInput, Rejected):
+            continue
+        text = symbol.rstrip(b"\0").decode("utf-8", "backslashreplace") if isinstance(symbol, bytes) else str(symbol)
+        return "".join(each for each in text if each.isprintable())[:COIN_SYMBOL_CHARS_MAX]
+    return ""

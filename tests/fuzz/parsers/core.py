@@ -7,6 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.core import amounts, canonical, dsse, eip712, ids, merkle, names
+from tallystick.core.authorization import Authorization
 from tallystick.core.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from tallystick.core.digest import parse_hex32, sha256
 from tallystick.core.manifest import FileEntry, Manifest
@@ -135,6 +136,12 @@ TARGETS = [
     ),
     Target("core.receipt", _read_and_verify_receipt, lambda: [RECEIPT.to_bytes()], Receipt.to_bytes),
     Target("core.tlog_proof", _read_and_verify_proof, lambda: [RECEIPT.to_tlog_proof()], Receipt.to_tlog_proof),
+    Target(
+        "core.authorization",
+        of_json(Authorization.from_dict),
+        lambda: [canonical.encode(Authorization(SIGNER, SIGNER, 5, 0, 2**256 - 1, bytes(32)).to_dict())],
+        lambda made: canonical.encode(made.to_dict()),
+    ),
     Target("core.inclusion", _inclusion, lambda: [_join(4, 7, merkle.inclusion_path(LEAVES, 4))]),
     Target("core.consistency", _consistency, lambda: [_join(3, 7, merkle.consistency_path(LEAVES, 3))]),
     Target("core.signature", _recover, lambda: [bytes(32) + eip712.sign_digest(SECRET, bytes(32))]),
