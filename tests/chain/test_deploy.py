@@ -29,6 +29,7 @@ from tallystick.chain.deploy import (
     has_coin,
     install_proxy,
     read_coin_of,
+    takes_arguments,
 )
 from tallystick.chain.deployments import Deployment, load_deployments, record_deployment
 from tallystick.chain.embedded import Genesis, create
@@ -80,6 +81,7 @@ def test_a_contract_that_holds_money_is_another_in_another_coin(box: Outbox) -> 
     token = deploy(box, "ModelRegistry").address  # any code will do
     assert has_coin("Committee")
     assert not has_coin("ModelRegistry")
+    assert (has_coin("Token"), takes_arguments("Token"), takes_arguments("ModelRegistry")) == (False, True, False)
     assert address_for("Committee", arguments=[token]) != address_for("Committee", arguments=[NATIVE])
     made = deploy(box, "Committee", arguments=[token])
     assert read_coin_of(box.node, made.address) == token

@@ -7,7 +7,8 @@ same addresses on every chain, whoever deploys, and deploying twice is finding o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eth_abi.abi import encode as abi_encode
 from eth_abi.exceptions import EncodingError
@@ -93,10 +94,14 @@ def deploy(
     )
 
 
+def takes_arguments(name: str) -> bool:
+    """Return whether the constructor of the contract `name` takes any."""
+    return bool(_constructor(artifact(name)))
+
+
 def has_coin(name: str) -> bool:
     """Return whether the contract `name` holds money: then its constructor takes the one coin that it counts in."""
-    constructors = [entry["inputs"] for entry in artifact(name).abi if entry["type"] == "constructor"]
-    return [[one["name"] for one in inputs] for inputs in constructors] == [["coin"]]
+    return [one["name"] for one in _constructor(artifact(name))] == ["coin"]
 
 
 def read_coin_of(node: Node, address: str) -> str:
@@ -196,7 +201,7 @@ def _wait_for_proxy(outbox: Outbox, timeout_s: float) -> None:
 
 
 def _initcode(made: Artifact, arguments: Sequence[object]) -> bytes:
-    types = [str(one["type"]) for entry in made.abi if entry["type"] == "constructor" for one in entry["inputs"]]
+    types = [str(one["type"]) for one in _constructor(made)]
     try:
         return made.bytecode + abi_encode(types, list(arguments))
     except (EncodingError, ValueError, TypeError) as error:
@@ -206,3 +211,7 @@ def _initcode(made: Artifact, arguments: Sequence[object]) -> bytes:
             expected=f"({', '.join(types)})",
             got=f"{len(arguments)} arguments",
         ) from error
+
+
+def _constructor(made: Artifact) -> list[Mapping[str, Any]]:
+    return [one for entry in made.abi if entry["type"] == "constructor" for one in entry["inputs"]]

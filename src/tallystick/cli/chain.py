@@ -13,7 +13,6 @@ from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.core.amounts import format_amount
 from tallystick.core.errors import InvalidInput
-from tallystick.core.ids import parse_address
 from tallystick.store.workspace import FOLDER, Workspace
 from tallystick.tally import Tally
 
@@ -39,15 +38,14 @@ def status(output: Output, tally: Tally) -> None:
 
 
 @command.command()
-@click.option("--coin", help="The token that bonds and fees are in, by its address; 0x00…00 for the native coin.")
 @in_workspace
-def deploy(output: Output, tally: Tally, coin: str | None) -> None:
+def deploy(output: Output, tally: Tally) -> None:
     """Deploy the contracts that are not on the chain yet; their addresses are the same on every chain.
 
-    A contract that holds money counts in one coin for ever. With --coin those of another coin become this workspace's;
-    without it they stay as they are, at first in the native coin.
+    A contract that holds money counts in one coin for ever: the native one, or that of the contract that this workspace
+    has already. `tally lithic committee deploy` and `tally lithic optimistic deploy` change to another.
     """
-    output.result(tally.deploy(None if coin is None else parse_address(coin)))
+    output.result(tally.deploy())
 
 
 @command.command()

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tallystick.chain.accounts import Account
-from tallystick.chain.coin import NATIVE, read_coin
+from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of
+from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of, takes_arguments
 from tallystick.chain.deployments import load_deployments, record_deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -137,23 +137,22 @@ class Tally:
         """Where transactions leave through."""
         return Outbox(self.workspace.outbox_path, self.node, self.account)
 
-    def deploy(self, coin: str | None = None) -> dict[str, str]:
+    def deploy(self) -> dict[str, str]:
         """Put each packaged contract on the chain that lacks it, record where, and return the addresses by name.
 
-        coin    that of the contracts that hold money: a token's address, or NATIVE. None leaves each with the coin of
-                the one that is recorded, and begins with NATIVE
-        raises  InvalidInput "chain.no_contract", "coin.decimals" when there is no token at that address
+        Contracts that hold money count in the coin of the one that is recorded already, at first in the native coin.
+        What is made with more than that, as a token is with its name, somebody makes for a purpose, and not here.
         """
-        if coin is not None:
-            read_coin(self.node, coin)
         folder, node = self.workspace.deployments_path.parent, self.node
         recorded = load_deployments(folder, node.chain_id, node.genesis_hash).contracts
         addresses = {}
         for name in names():
             arguments = []
+            if takes_arguments(name) and not has_coin(name):
+                continue
             if has_coin(name):
                 known = recorded.get(name)
-                arguments = [coin or (NATIVE if known is None else read_coin_of(node, known.address))]
+                arguments = [NATIVE if known is None else read_coin_of(node, known.address)]
             made = deploy(self.outbox, name, arguments=arguments)
             record_deployment(folder, node.chain_id, node.genesis_hash, made)
             addresses[name] = made.address
