@@ -275,3 +275,11 @@ NODE_SETTLE_TURN_S: Final = 15.0  # a member waits so long for each member named
 NODE_SENDS_MAX: Final = 8  # of one call that was mined and reverted; the chain moved under it each time
 NODE_ANSWER_BYTES_MAX: Final = 2**20  # what a model endpoint answers; a label has some bytes
 NODE_ANSWER_S: Final = 60.0  # for a model to answer; the terms of a request may allow less
+
+# --- agents' policies and intents
+POLICY_BYTES_MAX: Final = 256 * 2**10  # a policy file; one of a hundred counterparties has 20 kB
+POLICY_PARTS_MAX: Final = 256  # names of one kind in a policy: what a person can still look over
+POLICY_NUMBER_BITS_MAX: Final = 256  # of an integer in a policy file: a word of the EVM
+INTENT_BYTES_MAX: Final = 16 * 2**10  # an intent record as JSON; one of ours has 1.5 kB
+INTENT_TEXT_CHARS_MAX: Final = 1_024  # of a purpose or a name in it; longer texts are named by digest
+INTENT_TOOLS_MAX: Final = 64  # tools that one decision went through

@@ -1,0 +1,11 @@
+"""AI programs with a wallet that cannot exceed its mandate, an identity, and a record of all they did.
+
+    policy       what an agent may do: a readable file, checked, explained, compared with and applied to the account
+    policy.engine    the account's own decision in Python: same reasons, same arithmetic
+    intents      what a session meant by an act: who asked, what for, on what model's word; signed, found by hash
+
+The wallet is the contract PolicyAccount; its limits hold even if the agent's host, prompt and session keys are an
+attacker's. Nothing here can widen them: all of it reads, computes, and builds calls that the owner sends.
+"""
+
+from __future__ import annotations
