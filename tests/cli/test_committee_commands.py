@@ -70,6 +70,7 @@ def test_a_provider_joins_is_asked_answers_and_is_paid(tally: Any, provider: str
     status, collected = tally(*VERB, "collect")
     assert (status, collected["collected"]) == (0, "0.002")  # what was earned, and what was not spent
     assert tally(*VERB, "collect")[1]["collected"] == "0"
+    assert tally(*VERB, "show", "last")[1]["request"] == request
     assert [one["request"] for one in tally(*VERB, "show")[1]["requests"]] == [request]
 
 
@@ -111,6 +112,7 @@ def test_a_kernels_answers_are_judged_by_the_kernel(tally: Any, provider: str, t
 
 REFUSED = (
     (("show", "xyz"), 2, "cli.request"),
+    (("show", "last"), 2, "request.none"),
     (("show", "11" * 32), 3, "requests: unknown request"),
     (("settle", "11" * 32), 3, "requests: unknown request"),
     (("top-up", "1"), 3, "providers: unknown provider"),

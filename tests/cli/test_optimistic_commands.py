@@ -70,6 +70,7 @@ def test_an_answer_is_asked_claimed_watched_settled_and_paid(tally: Any, kernel:
     status, collected = tally(*VERB, "collect")
     assert (status, collected["collected"], collected["coin"]["decimals"]) == (0, "0.501", 18)
     assert tally(*VERB, "collect")[1]["collected"] == "0"
+    assert tally(*VERB, "show", "last")[1]["request"] == request
     (listed,) = tally(*VERB, "show")[1]["requests"]
     assert (listed["request"], listed["state"]) == (request, "final")
 
@@ -105,6 +106,7 @@ def test_a_request_that_nobody_claims_goes_back(tally: Any, kernel: Any) -> None
 
 REFUSED = (
     (("show", "12"), 2, "cli.request"),
+    (("show", "last"), 2, "request.none"),
     (("show", "00" * 32), 3, "optimistic: unknown request"),
     (("settle", "11" * 32), 3, "optimistic: unknown request"),
     (("claim", "mlp.kernel.json", "11" * 32), 3, "optimistic: unknown request"),

@@ -17,6 +17,9 @@ from tallystick.tally import Tally
 
 if TYPE_CHECKING:
     from tallystick.chain.deployments import Deployment
+    from tallystick.tally.lithic.committee import CommitteeDesk
+    from tallystick.tally.lithic.direct import DirectDesk
+    from tallystick.tally.lithic.optimistic import OptimisticDesk
     from tallystick.tally.lithic.places import Place
 
 R = TypeVar("R")
@@ -83,8 +86,13 @@ def advised() -> Iterator[None]:
         raise
 
 
-def to_request_id(text: str) -> bytes:
-    """Return the id of a request that a user wrote, with or without 0x; raises InvalidInput "cli.request"."""
+def to_request_id(text: str, desk: DirectDesk | OptimisticDesk | CommitteeDesk) -> bytes:
+    """Return the id of a request that a user wrote: 64 digits, or `last` for the account's newest.
+
+    raises  InvalidInput "cli.request", "request.none"
+    """
+    if text == "last":
+        return desk.last()
     digits = text.removeprefix("0x")
     try:
         found = bytes.fromhex(digits)
@@ -92,8 +100,8 @@ def to_request_id(text: str) -> bytes:
         found = b""
     if len(found) != 32 or len(digits) != 64:
         raise InvalidInput(
-            "cli.request", "not the id of a request", expected="64 hexadecimal digits", got=ascii(text)[:80],
-            hint="`show` lists the requests",
+            "cli.request", "not the id of a request", expected="64 hexadecimal digits, or `last`",
+            got=ascii(text)[:80], hint="`show` lists the requests",
         )  # fmt: skip
     return found
 

@@ -37,7 +37,11 @@ _NO_KERNEL = "0x" + "00" * 20
 
 @click.group("committee")
 def committee() -> None:
-    """Ask a committee of providers for an answer, or be a provider; `tally lithic node` answers as one."""
+    """Ask a committee of providers for an answer, or be a provider; `tally lithic node` answers as one.
+
+    REQUEST is the id of a request, or `last` for this account's newest. MODEL is the SHA-256 of a model, or the file of
+    its kernel.
+    """
 
 
 @committee.command()
@@ -95,7 +99,7 @@ def withdraw_bond(output: Output, desk: CommitteeDesk) -> None:
 @click.option("--kernel", default=_NO_KERNEL, help="The one contract that may judge the answers; none if left out.")
 @at("committee")
 def offer(output: Output, desk: CommitteeDesk, model: str, fee: str, kernel: str) -> None:
-    """Offer answers of MODEL, the SHA-256 of a model or a kernel's file; `tally lithic node` gives them."""
+    """Offer answers of MODEL from here on; `tally lithic node` gives them."""
     digest = _model(model)
     desk.offer(digest, desk.place.coin.parse(fee, "--fee"), parse_address(kernel))
     _show_provider(output, desk, digest)
@@ -153,14 +157,13 @@ def providers(output: Output, desk: CommitteeDesk, model: str | None) -> None:
 @approve_option
 @at("committee")
 def request(output: Output, desk: CommitteeDesk, model: str, nonce: str | None, approve: bool, **options: Any) -> None:
-    """Ask a committee what MODEL, a SHA-256 or a kernel's file, answers; fee × members is paid now.
+    """Ask a committee what MODEL answers; fee × members is paid now.
 
     What was not spent goes back when the request ends.
     """
     number = secrets.randbits(64) if nonce is None else decimal(nonce, "--nonce")
     found = desk.request(_wanted(desk, model, options), number, approve=approve)
-    opened = desk.find(found)
-    output.result({"nonce": str(number), **opened_facts(desk, opened)}, opened_told(desk, opened))
+    _show_request(output, desk, found)
 
 
 @committee.command()
@@ -170,7 +173,7 @@ def request(output: Output, desk: CommitteeDesk, model: str, nonce: str | None, 
 def show(output: Output, desk: CommitteeDesk, request: str | None, limit: int) -> None:
     """Show how REQUEST stands, with every member's answer, or the newest requests."""
     if request is not None:
-        _show_request(output, desk, to_request_id(request))
+        _show_request(output, desk, to_request_id(request, desk))
         return
     found, now_s = desk.requests(limit), desk.now_s()
     rows = [(one.request_id.hex(), one.state, opened_next(one, now_s)) for one in found]
@@ -183,7 +186,7 @@ def show(output: Output, desk: CommitteeDesk, request: str | None, limit: int) -
 @at("committee")
 def settle(output: Output, desk: CommitteeDesk, request: str) -> None:
     """End REQUEST once no answer can come any more: it is fulfilled, or timed out and paid back. Anybody may."""
-    wanted = to_request_id(request)
+    wanted = to_request_id(request, desk)
     desk.settle(wanted)
     _show_request(output, desk, wanted)
 
@@ -194,7 +197,7 @@ def settle(output: Output, desk: CommitteeDesk, request: str) -> None:
 @at("committee")
 def receipt(output: Output, desk: CommitteeDesk, request: str, out: Path | None) -> None:
     """Make the receipt of the settled answer to REQUEST, to be rechecked with `tally lithic verify`."""
-    give_receipt(output, desk.receipt(to_request_id(request)), out)
+    give_receipt(output, desk.receipt(to_request_id(request, desk)), out)
 
 
 @committee.command()
@@ -202,9 +205,9 @@ def receipt(output: Output, desk: CommitteeDesk, request: str, out: Path | None)
 @at("committee")
 def contradict(output: Output, desk: CommitteeDesk, request: str) -> None:
     """Have the kernel of REQUEST judge its answers; a member that it contradicts loses its stake, half of it to us."""
-    wrong = desk.contradict(to_request_id(request))
+    wrong = desk.contradict(to_request_id(request, desk))
     told = table("contradicted", ("member",), [(member,) for member in wrong]) if wrong else "the kernel says the same"
-    output.result({"request": to_request_id(request).hex(), "contradicted": wrong}, told)
+    output.result({"request": to_request_id(request, desk).hex(), "contradicted": wrong}, told)
 
 
 @committee.command()

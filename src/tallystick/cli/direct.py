@@ -21,7 +21,10 @@ _FILE = click.Path(path_type=Path)
 
 @click.group("direct")
 def direct() -> None:
-    """Ask a deployed kernel on the chain for an answer with a receipt, as contracts of any mode give."""
+    """Ask a deployed kernel on the chain for an answer with a receipt, as contracts of any mode give.
+
+    REQUEST is the id of a request, or `last` for this account's newest.
+    """
 
 
 @direct.command()
@@ -56,4 +59,4 @@ def ask(
 @at("direct")
 def receipt(output: Output, desk: DirectDesk, kernel: Path, request: str, out: Path | None) -> None:
     """Make the receipt of the answer to REQUEST, to be rechecked with `tally lithic verify`."""
-    give_receipt(output, desk.receipt(checked_kernel(output, kernel), to_request_id(request)), out)
+    give_receipt(output, desk.receipt(checked_kernel(output, kernel), to_request_id(request, desk)), out)

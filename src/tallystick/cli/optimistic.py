@@ -27,7 +27,10 @@ _FILE = click.Path(path_type=Path)
 
 @click.group("optimistic")
 def optimistic() -> None:
-    """Ask for answers under bond, give them, watch what others give and refute what is wrong."""
+    """Ask for answers under bond, give them, watch what others give and refute what is wrong.
+
+    REQUEST is the id of a request, or `last` for this account's newest.
+    """
 
 
 @optimistic.command()
@@ -97,7 +100,7 @@ def ask(
 @at("optimistic")
 def claim(output: Output, desk: OptimisticDesk, kernel: Path, request: str, approve: bool) -> None:
     """Answer REQUEST with what the model of KERNEL says, under the request's bond."""
-    made, wanted = checked_kernel(output, kernel), to_request_id(request)
+    made, wanted = checked_kernel(output, kernel), to_request_id(request, desk)
     desk.claim(made, wanted, approve=approve)
     _show_one(output, desk, wanted)
 
@@ -144,7 +147,7 @@ def watch(output: Output, desk: OptimisticDesk, kernels: tuple[Path, ...], once:
 @at("optimistic")
 def refute(output: Output, desk: OptimisticDesk, kernel: Path, request: str) -> int:
     """Show the chain where the claim about REQUEST is wrong; end with status 1 if it is right, and nothing was sent."""
-    made, wanted = checked_kernel(output, kernel), to_request_id(request)
+    made, wanted = checked_kernel(output, kernel), to_request_id(request, desk)
     fault = desk.refute(made, wanted)
     if fault is None:
         value = {"request": wanted.hex(), "refuted": False}
@@ -160,7 +163,7 @@ def refute(output: Output, desk: OptimisticDesk, kernel: Path, request: str) -> 
 @at("optimistic")
 def settle(output: Output, desk: OptimisticDesk, request: str) -> None:
     """End REQUEST once its time is over: its claim becomes final, or its fee goes back. Anybody may."""
-    wanted = to_request_id(request)
+    wanted = to_request_id(request, desk)
     desk.settle(wanted)
     _show_one(output, desk, wanted)
 
@@ -180,7 +183,7 @@ def collect(output: Output, desk: OptimisticDesk) -> None:
 @at("optimistic")
 def receipt(output: Output, desk: OptimisticDesk, kernel: Path, request: str, out: Path | None) -> None:
     """Make the receipt of the final answer to REQUEST, to be rechecked with `tally lithic verify`."""
-    give_receipt(output, desk.receipt(checked_kernel(output, kernel), to_request_id(request)), out)
+    give_receipt(output, desk.receipt(checked_kernel(output, kernel), to_request_id(request, desk)), out)
 
 
 @optimistic.command()
@@ -190,7 +193,7 @@ def receipt(output: Output, desk: OptimisticDesk, kernel: Path, request: str, ou
 def show(output: Output, desk: OptimisticDesk, request: str | None, limit: int) -> None:
     """Show how REQUEST stands and what comes next, or the newest requests."""
     if request is not None:
-        _show_one(output, desk, to_request_id(request))
+        _show_one(output, desk, to_request_id(request, desk))
         return
     found, now_s = desk.requests(limit), desk.now_s()
     rows = [(one.requested.request_id.hex(), one.words, _next(one, now_s)) for one in found]

@@ -234,6 +234,10 @@ class CommitteeDesk:
         (log,) = self._events((RequestOpened.topic, request_id))
         return self._opened(log)
 
+    def last(self) -> bytes:
+        """Return the id of this account's newest request; raises InvalidInput "request.none"."""
+        return self.place.last(self._tally, RequestOpened.topic)
+
     def requests(self, limit: int) -> list[Opened]:
         """Return the newest requests, the youngest first."""
         return [self._opened(log) for log in reversed(self._events((RequestOpened.topic,))[-limit:])]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.chain.bindings.direct_model import Answered
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.assurance.direct import Direct
 from tallystick.lithic.kernel import Kernel
@@ -38,9 +39,14 @@ class DirectDesk:
         if not self._tally.node.code(kernel.address):
             raise InvalidInput(
                 "kernel.undeployed", f"the kernel of {kernel.model.name!r} is not on this chain",
-                expected=f"a contract at {kernel.address}", got="none", hint="`tally lithic model deploy` puts it there",
+                expected=f"a contract at {kernel.address}", got="none",
+                hint="`tally lithic model deploy` puts it there",
             )  # fmt: skip
         return self._of(kernel).ask(self._tally.outbox, x, key=key, is_kept=is_kept)
+
+    def last(self) -> bytes:
+        """Return the id of this account's newest request; raises InvalidInput "request.none"."""
+        return self.place.last(self._tally, Answered.topic)
 
     def receipt(self, kernel: Kernel, request_id: bytes) -> AnswerReceipt:
         """Return the receipt of an answer; raises InvalidInput "receipt.none" when the kernel gave no such answer."""

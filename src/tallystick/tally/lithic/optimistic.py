@@ -146,6 +146,10 @@ class OptimisticDesk:
         (log,) = self._events(Requested.topic, request_id)
         return self._standing(log)
 
+    def last(self) -> bytes:
+        """Return the id of this account's newest request; raises InvalidInput "request.none"."""
+        return self.place.last(self._tally, Requested.topic)
+
     def requests(self, limit: int) -> list[Standing]:
         """Return the newest requests, the youngest first."""
         return [self._standing(log) for log in reversed(self._events(Requested.topic)[-limit:])]

@@ -32,6 +32,17 @@ class Place:
         """Return what a call that pays so much carries along: nothing where the coin is a token."""
         return units if self.coin.is_native else 0
 
+    def last(self, tally: Tally, topic: bytes) -> bytes:
+        """Return the id of the newest request of this workspace's account, whose events have this topic.
+
+        raises  InvalidInput "request.none"
+        """
+        consumer = bytes.fromhex(tally.account.address[2:]).rjust(32, b"\0")
+        logs = tally.node.logs(self.address, (topic, None, consumer), from_block=self.first_block)
+        if not logs:
+            raise InvalidInput("request.none", f"this account asked nothing of {self.address}", hint="`ask` first")
+        return logs[-1].topics[1]
+
     def pay(self, tally: Tally, units: int, *, approve: bool) -> None:
         """Return if the contract can be paid so much by this workspace's account.
 
