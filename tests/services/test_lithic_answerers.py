@@ -227,6 +227,16 @@ def test_a_plan_says_what_serves_which_model_for_how_much(tmp_path, dense_model)
     assert (third.answerer.key, third.answerer.allowed, third.kernel) == ("sk-1", ("no", "yes"), NOBODY)
 
 
+def test_a_plan_says_in_which_coin_its_costs_are(tmp_path):
+    model = f'[[model]]\ndigest = "{DIGEST}"\nfunction = "math:gcd"\n'
+    for coin, found in (("", NOBODY), (f'coin = "0x{"11" * 20}"\n', "0x" + "11" * 20)):
+        (tmp_path / "plan.toml").write_text(coin + model)
+        assert read_plan(tmp_path / "plan.toml").coin == found
+    with pytest.raises(InvalidInput) as caught:
+        plan(tmp_path, 'coin = "USDC"\n' + model)
+    assert caught.value.code == "address.form"
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

@@ -19,6 +19,7 @@ from tallystick.chain.connect import connect
 from tallystick.chain.deploy import deploy
 from tallystick.chain.embedded import EmbeddedProvider, Genesis, create
 from tallystick.chain.outbox import Outbox
+from tallystick.core.amounts import format_amount
 from tallystick.core.digest import sha256
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.receipt import build_receipt
@@ -94,7 +95,17 @@ class Nodes:
     def start(self, number, function):
         plan = self.folder / f"plan{number}.toml"
         plan.write_text(PLAN.format(function=function))
-        command = [sys.executable, "-m", "tallystick", "lithic", "node", str(plan), "--json", "--bond", str(BOND)]
+        command = [
+            sys.executable,
+            "-m",
+            "tallystick",
+            "lithic",
+            "node",
+            str(plan),
+            "--json",
+            "--bond",
+            format_amount(BOND),
+        ]
         command += ["--poll", "0.2", "--workspace", str(self.folder / f"ws{number}")]
         environment = os.environ | {
             "TALLY_PASSPHRASE_FILE": str(self.folder / "passphrase"),

@@ -12,7 +12,6 @@ from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.committee import Committee
 from tallystick.cli.door import in_workspace
 from tallystick.cli.output import Output
-from tallystick.core.documents import decimal
 from tallystick.core.limits import NODE_POLL_S
 from tallystick.tally import Tally
 
@@ -25,12 +24,7 @@ KEY = "answers"  # the secp256k1 key that signs answers; never an account that h
 @click.command("node", short_help="Answer requests of a committee, under bond")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--key", "key_name", default=KEY, show_default=True, help="The account key that signs answers.")
-@click.option(
-    "--bond",
-    default="0",
-    show_default=True,
-    help="Put up at the first start, in the coin's smallest unit; without a bond, no vote.",
-)
+@click.option("--bond", default="0", show_default=True, help="The first bond, in the contract's coin; none, no vote.")
 @click.option("--poll", "poll_s", default=NODE_POLL_S, show_default=True, help="Seconds between looks at the chain.")
 @in_workspace
 def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, poll_s: float) -> None:
@@ -47,22 +41,24 @@ def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, pol
 
     served = read_plan(plan)
     services = served.services
-    contract = Committee(tally.node, tally.address("Committee"))
+    place = tally.lithic.committee().place
+    contract, coin = Committee(tally.node, place.address), place.coin
     joining.check_coin(contract, served.coin)
+    amount = coin.parse(bond, "--bond")
     signer = Account(tally.secret(key_name).reveal())
     with Journal(tally.workspace.path / "committee") as journal:
-        joining.register(contract, tally.outbox, signer, decimal(bond, "bond"))
+        joining.register(contract, tally.outbox, signer, amount)
         joining.offer(contract, tally.outbox, services)
         provider = Provider(
             contract, tally.outbox, signer, journal, services,
-            clock=time.time, first_block=tally.first_block("Committee"),
+            clock=time.time, first_block=place.first_block,
         )  # fmt: skip
         output.result(
             {
                 "provider": provider.account,
                 "signer": signer.address,
-                "bond": str(contract.provider_at(provider.account).bond),
-                "coin": served.coin,
+                "bond": coin.format(contract.provider_at(provider.account).bond),
+                "coin": coin.to_dict(),
                 "contract": contract.address,
                 "models": sorted(model.hex() for model in services),
             }

@@ -15,7 +15,9 @@ from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Job, Journal
 from tallystick.lithic.committee.provider import Provider, Service, first_block_since
-from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, REVEAL_S, STAKE
+from tallystick.lithic.committee.request import NOBODY
+from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, PURSE, REVEAL_S, STAKE, Kit
+from tests.contracts.token_kit import make_token
 
 
 class Says:
@@ -200,6 +202,46 @@ def test_a_key_is_rotated_by_registering_anew_and_an_offer_is_renewed(bench):
     joining.offer(contract, outbox, {MODEL: Service(Says(3), FEE + 1)})
     assert contract.provider_at(account).signer == new.address
     assert contract.offer_of(account, MODEL).fee_min == FEE + 1
+
+
+def test_a_provider_bonds_in_a_token_and_lets_the_committee_take_exactly_that(ledger, tmp_path, monkeypatch):
+    with contextlib.ExitStack() as stack:
+        bench = Bench(Kit(ledger, make_token(ledger, "no_return")), tmp_path, stack)
+        kit, (account,) = bench.kit, bench.members(1)
+
+        def allowed():
+            return kit.token.allowance(account, kit.contract.address)
+
+        ledger.send(kit.token.approve(kit.contract.address, 0), account)
+        with monkeypatch.context() as patched:  # killed between the two transactions
+            patched.setattr(type(kit.contract), "register", _killed_registering)
+            with pytest.raises(KeyboardInterrupt):
+                bench.start(1, Says(3))
+        assert allowed() == BOND
+        provider = bench.start(1, Says(3))
+        assert allowed() == 0  # nothing was approved twice, and nothing is left over
+        assert (kit.contract.provider_at(account).bond, kit.held()) == (BOND, BOND)
+        request = bench.open([account])
+        for _ in range(4):
+            provider.step()
+        assert bench.state(request).output == 3
+        assert provider.collect() == FEE
+        assert kit.held(account) == PURSE - BOND + FEE
+
+
+def _killed_registering(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_plan_in_another_coin_than_the_committees_is_refused(kit, ledger):
+    token = make_token(ledger)
+    other = Kit(ledger, token)
+    joining.check_coin(kit.contract, NOBODY)
+    joining.check_coin(other.contract, token.address)
+    for contract, coin in ((kit.contract, token.address), (other.contract, NOBODY)):
+        with pytest.raises(InvalidInput) as caught:
+            joining.check_coin(contract, coin)
+        assert caught.value.code == "node.coin"
 
 
 def test_a_node_that_starts_late_reads_no_more_than_what_can_be_open(bench):
