@@ -123,9 +123,12 @@ def test_a_request_that_cannot_be_met_is_refused_in_words(
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_file_that_is_no_model_is_refused(tally: Any, onnx: Path) -> None:
+def test_a_file_that_is_no_model_is_refused(tally: Any, onnx: Path, tmp_path: Path) -> None:
     status, error = tally("lithic", "model", "build", "rows.csv", "--sample", "rows.csv")
     assert (status, error["code"].split(".")[0]) == (2, "onnx")
+    (tmp_path / "pickle.onnx").write_bytes(b"\x80\x04")
+    status, error = tally("lithic", "model", "build", "pickle.onnx", "--sample", "rows.csv")
+    assert (status, error["code"], "skl2onnx" in error["hint"]) == (2, "onnx.parse", True)
 
 
 def test_a_kernel_names_a_model_of_this_workspaces_registry_and_no_other(

@@ -49,7 +49,10 @@ def read_graph(data: bytes) -> Graph:
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:
-        raise InvalidInput("onnx.parse", "not an ONNX model") from None
+        raise InvalidInput(
+            "onnx.parse", "not an ONNX model",
+            hint="export the model with skl2onnx, torch.onnx or onnxmltools; a pickle or a checkpoint is none",
+        ) from None  # fmt: skip
     if not model.HasField("graph"):
         raise InvalidInput("onnx.graph", "the model holds no graph")
     graph = model.graph

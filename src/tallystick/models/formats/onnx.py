@@ -81,7 +81,10 @@ def read_model(data: bytes, name: str, external: External) -> tuple[tuple[Tensor
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:
-        raise InvalidInput("onnx.parse", f"{name} is not an ONNX model") from None
+        raise InvalidInput(
+            "onnx.parse", f"{name} is not an ONNX model",
+            hint="export the model with skl2onnx, torch.onnx or onnxmltools; a pickle or a checkpoint is none",
+        ) from None  # fmt: skip
     if not model.HasField("graph"):
         raise InvalidInput("onnx.graph", f"{name} holds no graph")
     reader = _Reader(external)
