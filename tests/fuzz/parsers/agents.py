@@ -1,0 +1,25 @@
+"""Parsers of agents: policy files and intent records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tallystick.agents.intents import Intent
+from tallystick.agents.intents_signed import SignedIntent
+from tallystick.agents.policy import read_policy, write_policy
+from tallystick.agents.policy.signatures import parse_call
+from tests.agents.policy.policies import WHOLE
+from tests.agents.test_intents import INTENT, SECRET
+from tests.fuzz.targets import Target, of_text
+
+
+def _signed() -> Sequence[bytes]:
+    return [SignedIntent.sign(INTENT, SECRET).to_bytes()]
+
+
+TARGETS = [
+    Target("agents.policy", read_policy, lambda: [WHOLE], write_policy),
+    Target("agents.call", of_text(lambda text: parse_call(text, "call")), lambda: [b"f((address,uint8)[2],bytes)"]),
+    Target("agents.intent", Intent.from_bytes, lambda: [INTENT.to_bytes()], Intent.to_bytes, exact=True),
+    Target("agents.signed_intent", SignedIntent.from_bytes, _signed, SignedIntent.to_bytes, exact=True),
+]
