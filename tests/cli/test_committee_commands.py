@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallystick.chain.accounts import Account
+from tallystick.cli.main import run
 from tallystick.core.digest import sha256
 from tallystick.lithic.artifact import Artifact
 from tallystick.lithic.committee.journal import Journal
@@ -157,3 +158,13 @@ def test_another_chains_contract_is_not_taken_for_ours(tally: Any, workspace: Pa
     other = tally("lithic", "optimistic", "show")[1]["contract"]
     status, error = tally(*VERB, "show", "--contract", other)
     assert (status, error["code"]) == (5, "deploy.code")
+
+
+def test_people_read_what_comes_next(tally: Any, provider: str, capsys: pytest.CaptureFixture[str]) -> None:
+    request = tally(*VERB, *ASKED)[1]["request"]
+    capsys.readouterr()
+    for arguments in (("show",), ("show", "last"), ("providers",), ("collect",)):
+        assert run([*VERB, *arguments]) == 0
+    printed = capsys.readouterr().out
+    for words in (request, provider, "0 of 1 committed; the last may in ", "silent so far", "for 0.001", "collected 0"):
+        assert words in printed

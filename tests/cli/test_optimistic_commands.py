@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tallystick.cli.main import run
 from tallystick.lithic.artifact import Artifact
 from tallystick.lithic.kernel import compile_integer
 from tallystick.tally import Tally
@@ -140,3 +141,15 @@ def test_a_model_that_was_not_published_cannot_be_asked_or_watched(tally: Any, w
     assert (status, error["code"], "publish" in error["hint"]) == (2, "optimistic.unpublished", True)
     status, error = tally(*VERB, "watch", "mlp.kernel.json", "--once")
     assert (status, error["code"], "publish" in error["hint"]) == (2, "optimistic.unpublished", True)
+
+
+def test_people_read_what_comes_next(tally: Any, kernel: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    request = ask(tally, "--fee", "0.001")
+    tally(*VERB, "claim", "mlp.kernel.json", request)
+    capsys.readouterr()
+    for arguments in (("show",), ("show", "last"), ("watch", "mlp.kernel.json", "--once"), ("collect",)):
+        assert run([*VERB, *arguments]) == 0
+    assert run([*VERB, "refute", "mlp.kernel.json", "last"]) == 1
+    printed = capsys.readouterr().out
+    for words in (request, "unless somebody refutes it", "0.001", "right", "collected 0", "nothing was sent"):
+        assert words in printed
