@@ -20,6 +20,7 @@ from tallystick.lithic.artifact import SourceFile
 from tallystick.lithic.floats import FloatModel
 from tallystick.lithic.importers import read_onnx
 from tallystick.lithic.inspection import GasFigures, measure
+from tallystick.lithic.quantise.derivation import Graph
 from tallystick.lithic.quantise.grids import encode
 from tallystick.lithic.quantise.quality import Quality, check_quality, quality
 from tallystick.lithic.report import Costs, html_report
@@ -98,7 +99,8 @@ def build(application: Application) -> Built:
     fitted = application.estimator().fit(seen.features, seen.classes)
     onnx = to_onnx(fitted, seen.features[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
     trained = read_onnx(onnx, name=application.name, features=application.features, labels=application.labels)
-    kernel = compile_model(trained, ranges=application.ranges, sample=seen.features, density_permille=1_000)
+    how = Graph(application.name, labels=application.labels)
+    kernel = compile_model(trained, ranges=application.ranges, sample=seen.features, graph=how, density_permille=1_000)
     kernel.proof()  # no lane overflows, whatever input is within the ranges
     compared = quality(trained, kernel.model, held_out.features, held_out.classes)
     check_quality(compared)
@@ -111,6 +113,8 @@ def figures(built: Built) -> dict[str, str]:
     """Return what was measured, by the name of its row in the table of README.md."""
     floats, integers = built.quality.of_float, built.quality.of_integer
     gas, kernel = built.gas, built.kernel
+    assert kernel.bound is not None
+    bounds = (kernel.bound.uncapped, kernel.bound.in_range)
     commoner = np.bincount(built.held_out.classes).max() / built.quality.rows
     return {
         "model": built.application.model,
@@ -120,6 +124,8 @@ def figures(built: Built) -> dict[str, str]:
         "accuracy, float → integer": f"{_short(floats.accuracy)} → {_short(integers.accuracy)}",
         "AUC, float → integer": f"{_short(floats.auc)} → {_short(integers.auc)}",
         "same decision": _short(built.quality.agreement),
+        "score off by: on those of them in range": _off(built.quality.difference_inside),
+        "score off by, proven: nothing capped, any input": ", ".join(_off(max(one, key=float)) for one in bounds),
         "execution gas: least, median, greatest": f"{gas.least:,}, {gas.median:,}, {gas.greatest:,}",
         "execution gas: bound": f"{kernel.worst_gas:,}",
         "deployment gas": f"{kernel.deployment_gas:,}",
@@ -135,7 +141,10 @@ def write(built: Built, folder: Path) -> None:
     kernel, gas = built.kernel, built.gas
     artifact = Artifact.of(kernel, quality=built.quality.figures(), source=source)
     costs = Costs(kernel.bytes_total, 1 + len(kernel.parts), kernel.worst_gas, gas.median, kernel.deployment_gas)
-    report = html_report(kernel.model, built.quality, digest=kernel.digest.hex(), proof=kernel.proof(), costs=costs)
+    report = html_report(
+        kernel.model, built.quality, digest=kernel.digest.hex(), derivation=kernel.derivation, proof=kernel.proof(),
+        costs=costs,
+    )  # fmt: skip
     (folder / f"{name}.onnx").write_bytes(built.onnx)
     (folder / f"{name}.kernel.json").write_bytes(artifact.to_bytes())
     (folder / f"{name}.html").write_text(report, "utf-8")
@@ -148,6 +157,10 @@ def main(application: Application, folder: Path) -> int:
     for name, value in figures(built).items():
         print(f"{name:40}  {value}")
     return 0
+
+
+def _off(error: str) -> str:
+    return f"{float(error):.2g}" if float(error) < 10 else f"{float(error):,.0f}"
 
 
 def _short(figure: str | None) -> str:

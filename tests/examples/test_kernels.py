@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from eth_abi.abi import encode
 from vyper.compiler import compile_from_file_input
@@ -17,11 +18,12 @@ from vyper.compiler.settings import Settings
 import tallystick
 from examples.kernels import lending
 from examples.kernels.__main__ import APPLICATIONS, README, shown, table, with_table
-from examples.kernels.application import CONTRACTS, Built, build, main
+from examples.kernels.application import CONTRACTS, Application, Built, build, main
 from tallystick.chain.calls import Call
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.lithic import check_artifact
+from tallystick.lithic.checking import Origin
 from tallystick.lithic.contract import calldata
 from tallystick.lithic.floats import decide, evaluate
 from tallystick.lithic.integer.reference import pack
@@ -258,7 +260,24 @@ def test_an_application_writes_files_that_check_and_a_report(
     data = (tmp_path / "media.kernel.json").read_bytes()
     assert check_artifact(data).ok
     assert not check_artifact(data.replace(b'"worst_gas":', b'"worst_gas":1', 1)).ok
-    assert "synthetic" in (tmp_path / "media.html").read_text("utf-8")
+    report = (tmp_path / "media.html").read_text("utf-8")
+    assert "synthetic" in report
+    assert "What a score can be off by" in report
+    derived = check_artifact(data, origin=Origin((tmp_path / "media.onnx").read_bytes(), _seen(BY_NAME["media"])))
+    assert derived.ok, derived.failures
+
+
+def _seen(application: Application) -> np.ndarray:
+    """Return the rows that a model was trained on."""
+    rows = application.load()
+    return rows.features[np.random.default_rng(7).permutation(len(rows.classes))[: len(rows.classes) * 7 // 10]]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_no_score_is_further_off_than_is_proven(name: str) -> None:
+    made = built(name)
+    assert made.kernel.bound is not None
+    assert float(made.quality.difference_inside) <= max(map(float, made.kernel.bound.in_range))
 
 
 def test_an_application_whose_ranges_hold_too_few_of_its_rows_is_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tallystick.lithic import charts
 from tallystick.lithic.kernel import compile_integer
 from tallystick.lithic.quantise.conversion import Precision, convert
+from tallystick.lithic.quantise.derivation import Derivation, Graph
 from tallystick.lithic.quantise.grids import observed_ranges
 from tallystick.lithic.quantise.quality import Floor, quality
 from tallystick.lithic.report import Costs, html_report
@@ -78,18 +79,24 @@ def test_the_report_of_a_kernel_shows_every_part_of_it() -> None:
     made, found = compared("breast_cancer", "relu")
     kernel = compile_integer(made.integer)
     costs = Costs(kernel.bytes_total, 1, kernel.worst_gas, kernel.worst_gas - 7, kernel.deployment_gas)
+    derivation = Derivation.of(made, tuple(observed_ranges(*_rows()).values()), None, None, Graph())
     page = html_report(
-        made.integer, found, digest=kernel.digest.hex(), bound=made.bound, proof=kernel.proof(), costs=costs
+        made.integer, found, digest=kernel.digest.hex(), derivation=derivation, proof=kernel.proof(), costs=costs
     )
     check_page(page)
     for words in (
         "Quality on held-out rows", "Confusion, float model", "Confusion, integer model", "Calibration",
         "Differences of scores", "Worst disagreements", "What a score can be off by", "The integer model",
-        "No lane overflows", "Inputs", "What it costs", kernel.digest.hex(), f"{kernel.worst_gas:,} gas",
-        f"{kernel.worst_gas - 7:,} gas", "stands in for the float model",
+        "No lane overflows", "Inputs", "why that step", "as usual", "What it costs", kernel.digest.hex(),
+        f"{kernel.worst_gas:,} gas", f"{kernel.worst_gas - 7:,} gas", "stands in for the float model",
     ):  # fmt: skip
         assert words in page
     assert page.count("<svg") == 4 + len(kernel.proof())
+
+
+def _rows():
+    known = trained("breast_cancer", "relu")
+    return known.model.features, known.sample
 
 
 def test_names_from_outside_are_shown_and_do_nothing() -> None:

@@ -8,7 +8,7 @@ says the same for people.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.kernel import Kernel, KernelPart, compile_integer
 from tallystick.lithic.lanes.packing import WORD_BITS, InputSet, Packing
 from tallystick.lithic.lanes.source import Place
+from tallystick.lithic.quantise.derivation import Derivation
 
 KIND: Final = "tallystick/kernel/v1"
 COMPILER: Final = "tallystick kernels 1"  # raised when a release makes other code of some model than the one before
@@ -58,8 +59,9 @@ class Artifact:
 
     compiler  what made it: another may make other code of the same model
     spans     for each vector, from the input on, the least and the greatest that any of its numbers can be
-    quality   figures that the maker measured, by name, as decimal strings
-    source    the file that the model was imported from
+    quality     figures that the maker measured, by name, as decimal strings
+    source      the file that the model was imported from
+    derivation  how the model was made of that file, and how far off its scores can be
     """
 
     model: IntegerModel
@@ -75,6 +77,7 @@ class Artifact:
     spans: tuple[Interval, ...]
     quality: Mapping[str, str] = field(default_factory=dict)
     source: SourceFile | None = None
+    derivation: Derivation | None = None
 
     @classmethod
     def of(
@@ -97,19 +100,22 @@ class Artifact:
             spans=spans(kernel.model),
             quality=dict(quality or {}),
             source=source,
+            derivation=kernel.derivation,
         )
 
     @property
     def kernel(self) -> Kernel:
         """The kernel as the file has it, believed."""
         return Kernel(
-            self.model, self.registry, self.density_permille, self.code, self.parts, self.packings, self.worst_gas
-        )
+            self.model, self.registry, self.density_permille, self.code, self.parts, self.packings, self.worst_gas,
+            derivation=self.derivation,
+        )  # fmt: skip
 
     @cached_property
     def recompiled(self) -> Kernel:
         """The kernel that this compiler makes of the file's model; raises as `compile_integer`."""
-        return compile_integer(self.model, registry=self.registry, density_permille=self.density_permille)
+        made = compile_integer(self.model, registry=self.registry, density_permille=self.density_permille)
+        return replace(made, derivation=self.derivation)
 
     def check_digest(self) -> None:
         """Return if the digest is the model's; raises VerificationFailed "kernel.artifact"."""
@@ -143,6 +149,7 @@ class Artifact:
                 "code": self.code.hex(),
                 "compiler": self.compiler,
                 "density_permille": self.density_permille,
+                "derivation": None if self.derivation is None else self.derivation.to_value(),
                 "kind": KIND,
                 "model": document.to_value(self.model),
                 "model_digest": self.digest.hex(),
@@ -164,8 +171,8 @@ class Artifact:
     def from_bytes(cls, data: bytes) -> Artifact:
         """Read the canonical document; raises InvalidInput for anything that `to_bytes` would not write."""
         names = (
-            "address", "code", "compiler", "density_permille", "kind", "model", "model_digest", "packings", "parts",
-            "quality", "registry", "source", "spans", "worst_gas",
+            "address", "code", "compiler", "density_permille", "derivation", "kind", "model", "model_digest",
+            "packings", "parts", "quality", "registry", "source", "spans", "worst_gas",
         )  # fmt: skip
         found = documents.members(canonical.decode(data, "kernel"), "kernel", names)
         if found["kind"] != KIND:
@@ -176,8 +183,10 @@ class Artifact:
             raise InvalidInput("kernel.packing", "packings are not in the order of their steps, or a step has two")
         parts = documents.listed(found["parts"], "parts", KERNEL_PARTS_MAX)
         listed = documents.listed(found["spans"], "spans", KERNEL_STEPS_MAX + 1)
+        model = document.from_value(found["model"])
+        made = found["derivation"]
         return cls(
-            model=document.from_value(found["model"]),
+            model=model,
             digest=documents.digest(found["model_digest"], "model_digest"),
             registry=None if found["registry"] is None else _read_registration(found["registry"]),
             density_permille=documents.integer(found["density_permille"], "density_permille", 0, 1_000),
@@ -190,6 +199,7 @@ class Artifact:
             spans=tuple(_read_span(span) for span in listed),
             quality=_read_quality(found["quality"]),
             source=None if found["source"] is None else _read_source(found["source"]),
+            derivation=None if made is None else Derivation.from_value(made, model.name),
         )
 
 

@@ -15,28 +15,19 @@ from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic.artifact import Artifact, SourceFile
 from tallystick.lithic.contract import Registration
-from tallystick.lithic.floats import FloatModel, Task
+from tallystick.lithic.floats import FloatModel
 from tallystick.lithic.importers import read_onnx
 from tallystick.lithic.integer import document
 from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.kernel import DENSE, Kernel, compile_integer
-from tallystick.lithic.quantise.conversion import Conversion, Precision, convert
-from tallystick.lithic.quantise.grids import encode, observed_ranges
+from tallystick.lithic.quantise.conversion import Conversion, Precision, check_asked, convert
+from tallystick.lithic.quantise.derivation import Derivation, Graph
+from tallystick.lithic.quantise.grids import encode, observed_ranges, ranges_for
 from tallystick.lithic.quantise.quality import Floor, Quality, check_quality, quality
 from tallystick.lithic.tables import Rows
 
 if TYPE_CHECKING:
     from tallystick.lithic.quantise.grids import Ranges
-
-
-@dataclass(frozen=True)
-class Graph:
-    """How to read an ONNX file, where it does not say so itself; see `importers.read_onnx`."""
-
-    name: str = "model"
-    output: str | None = None
-    task: Task | None = None
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,7 @@ class Order:
     columns   what people call the features; see `read_model`
     sample    rows like those to come
     test      rows held out, with labels, that float and integer model are compared on
+    asked     which bits of `precision` somebody asked for, so that they must matter
     """
 
     source: bytes
@@ -58,6 +50,7 @@ class Order:
     test: Callable[[Sequence[str]], Rows] | None = None
     floor: Floor = field(default_factory=Floor)
     precision: Precision | None = None
+    asked: frozenset[str] = frozenset()
     registry: Registration | None = None
 
 
@@ -97,7 +90,7 @@ class Built:
             self.conversion.integer,
             self.quality,
             digest=self.artifact.digest.hex(),
-            bound=self.conversion.bound,
+            derivation=self.kernel.derivation,
             proof=self.kernel.proof(),
             costs=costs,
             floor=self.floor,
@@ -108,14 +101,15 @@ def build(order: Order, note: Callable[[str], None]) -> Built:
     """Return the file of a kernel that is good enough.
 
     note     called with what is being done
-    raises   InvalidInput "kernel.quality" when the integer model lost more than the floor allows, and as
-             `compile_model`
+    raises   InvalidInput "kernel.quality" when the integer model lost more than the floor allows, "kernel.bits" for
+             bits of what the model does not have, and as `compile_model`
     """
     note("reading the model")
     trained = read_model(order.source, order.graph, order.columns)
+    check_asked(trained, order.asked)
     sample = None if order.sample is None else order.sample(trained.features).values
     note("putting it into integers")
-    made = to_integers(trained, order.ranges, sample, order.precision)
+    made, derivation = to_integers(trained, order.ranges, sample, order.precision, order.graph)
     found = None
     if order.test is not None:
         note("comparing float and integer model")
@@ -125,6 +119,7 @@ def build(order: Order, note: Callable[[str], None]) -> Built:
     note("compiling")
     density = density_of(made.integer, sample)
     kernel = compile_integer(made.integer, registry=order.registry, density_permille=density)
+    kernel = replace(kernel, derivation=derivation)
     kernel.proof()
     source = SourceFile(order.file_name, sha256(order.source))
     artifact = Artifact.of(kernel, quality=None if found is None else found.figures(), source=source)
@@ -143,22 +138,27 @@ def compile_model(
 ) -> Kernel:
     """Return the kernel of a trained model: ONNX bytes, a float model, or an integer model that is finished.
 
+    What is made of a float model says in `derivation` how, and in `bound` how far its scores can be from that model's.
+
     ranges            of each feature, by name or in order: (low, high), or (low, high, step); without, the sample's own
                       with a margin
     sample            rows like those to come: they say how great activations get and how many inputs are zero
     registry          which model of which registry it is a version of: (address, model id)
     precision         bits of inputs, weights, activations and leaves
-    graph             how to read an ONNX file
+    graph             how to read an ONNX file; of a float model, how whoever checks it later is to read its file
     density_permille  how many in a thousand inputs are expected not to be zero; without, as in the sample, or all
     raises            InvalidInput as `read_onnx`, `quantise` and `compile_integer`
     """
+    derivation = None
     if isinstance(model, IntegerModel):
         integer = model
     else:
-        trained = read_model(model, graph or Graph()) if isinstance(model, bytes) else model
-        integer = to_integers(trained, ranges, sample, precision).integer
+        how = graph or Graph()
+        trained = read_model(model, how) if isinstance(model, bytes) else model
+        made, derivation = to_integers(trained, ranges, sample, precision, how)
+        integer = made.integer
     density = density_of(integer, sample) if density_permille is None else density_permille
-    return compile_integer(integer, registry=registry, density_permille=density)
+    return replace(compile_integer(integer, registry=registry, density_permille=density), derivation=derivation)
 
 
 def read_model(data: bytes, graph: Graph, columns: Sequence[str] = ()) -> FloatModel:
@@ -179,8 +179,10 @@ def read_model(data: bytes, graph: Graph, columns: Sequence[str] = ()) -> FloatM
     return replace(model, features=tuple(columns))
 
 
-def to_integers(model: FloatModel, ranges: Ranges | None, sample: Any, precision: Precision | None) -> Conversion:
-    """Return the integer model and the bound of its error; raises InvalidInput "kernel.range" and as `quantise`."""
+def to_integers(
+    model: FloatModel, ranges: Ranges | None, sample: Any, precision: Precision | None, graph: Graph
+) -> tuple[Conversion, Derivation]:
+    """Return the integer model, and how it came about; raises InvalidInput "kernel.range" and as `quantise`."""
     if ranges is None:
         if sample is None:
             raise InvalidInput(
@@ -188,7 +190,9 @@ def to_integers(model: FloatModel, ranges: Ranges | None, sample: Any, precision
                 hint="declare a range for each feature: inputs outside are refused",
             )  # fmt: skip
         ranges = observed_ranges(model.features, sample)
-    return convert(model, ranges, sample, precision)
+    given = ranges_for(model.features, ranges)
+    made = convert(model, given, sample, precision)
+    return made, Derivation.of(made, given, precision, sample, graph)
 
 
 def density_of(model: IntegerModel, sample: Any) -> int:

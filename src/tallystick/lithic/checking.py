@@ -5,30 +5,36 @@
  3  it was made by this compiler: another may make other code
  4  the spans of its numbers follow from the declared ranges
  5  no lane of any dense step overflows, by the packings in the file, from weights and ranges alone
- 6  the model compiles to the code in the file, byte for byte, with these parts at these addresses, and to this bound
- 7  the code in the file says of itself what it should, computes what the reference computes, on corners and on draws,
+ 6  what the file says of the model's derivation fits it; given the file that it came from, and the sample if there was
+    one, the model derived from them again is the one in the file, and so is the bound of its error
+ 7  the model compiles to the code in the file, byte for byte, with these parts at these addresses, and to this bound
+ 8  the code in the file says of itself what it should, computes what the reference computes, on corners and on draws,
     within the bound, and refuses what leaves its ranges
 
-Figures of quality, and the name and digest of the source file, are their maker's word: nothing here can recompute them.
+Figures of quality are their maker's word; so is the bound of the error to whoever does not have the file it came from.
 A check after a failed one goes on as far as it can, so that the report names all that is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
 
 from tallystick.core.checks import Check, Report
-from tallystick.core.digest import keccak
+from tallystick.core.digest import keccak, sha256
 from tallystick.core.errors import Broken, InvalidInput, TallystickError
 from tallystick.core.limits import KERNEL_CORNERS_MAX, KERNEL_DRAWS_MAX
 from tallystick.lithic.artifact import COMPILER, Artifact, spans
+from tallystick.lithic.build import read_model
 from tallystick.lithic.contract import calldata, view_call, views
 from tallystick.lithic.evm.interface import BAD_INPUT, OUT_OF_RANGE
 from tallystick.lithic.integer import document, reference, samples
 from tallystick.lithic.integer.model import IntegerModel, Vector
 from tallystick.lithic.kernel import Kernel
 from tallystick.lithic.lanes.model_proof import prove
+from tallystick.lithic.quantise.derivation import Derivation, sample_digest
 
 if TYPE_CHECKING:
     from tallystick.chain.scratch import Executed
@@ -38,12 +44,21 @@ _GAS_BUDGET: Final = 50_000_000  # executed in one check: about a minute of Pyth
 Advance = Callable[[int], None]
 
 
-def check_artifact(data: bytes, *, progress: Advance | None = None) -> Report:
+@dataclass(frozen=True)
+class Origin:
+    """What a kernel is said to be made of: the ONNX file, and rows of the sample."""
+
+    source: bytes
+    sample: Any = None
+
+
+def check_artifact(data: bytes, *, origin: Origin | None = None, progress: Advance | None = None) -> Report:
     """Return what holds of a kernel's file.
 
+    origin    what it is said to be made of, to derive it again
     progress  called with the number of inputs run, as they are run
     """
-    return Report.of(_check(data, progress or _nobody))
+    return Report.of(_check(data, origin, progress or _nobody))
 
 
 def inputs_to_try(model: IntegerModel, worst_gas: int) -> list[Vector]:
@@ -53,7 +68,7 @@ def inputs_to_try(model: IntegerModel, worst_gas: int) -> list[Vector]:
     return [*samples.corners(model, min(KERNEL_CORNERS_MAX, most - len(drawn))), *drawn]
 
 
-def _check(data: bytes, progress: Advance) -> Iterator[Check]:
+def _check(data: bytes, origin: Origin | None, progress: Advance) -> Iterator[Check]:
     # 1
     try:
         artifact = Artifact.from_bytes(data)
@@ -68,14 +83,59 @@ def _check(data: bytes, progress: Advance) -> Iterator[Check]:
     # 4, 5
     yield from _check_numbers(artifact)
     # 6
+    yield from _check_derivation(artifact, origin)
+    # 7
     try:
         made = artifact.recompiled
     except TallystickError as error:
         yield Check.failed("code", error)
         return
     yield from _check_code(artifact, made)
-    # 7
+    # 8
     yield from _check_behaviour(artifact, made.worst_gas, progress)
+
+
+def _check_derivation(artifact: Artifact, origin: Origin | None) -> Iterator[Check]:
+    derivation = artifact.derivation
+    if derivation is None:
+        if origin is not None:
+            yield Check("derivation", False, "the file does not say how its model was made")
+        return
+    try:
+        derivation.check_fit(artifact.model)
+    except InvalidInput as error:
+        yield Check.failed("derivation", error)
+        return
+    again = "" if origin else "; its bound is the maker's word until the source is given"
+    yield Check("derivation", True, f"{len(derivation.ranges)} ranges, bits and grid fit the model{again}")
+    if origin is not None:
+        yield from _check_origin(artifact, derivation, origin)
+
+
+def _check_origin(artifact: Artifact, derivation: Derivation, origin: Origin) -> Iterator[Check]:
+    """Derive the model again from what it is said to be made of."""
+    if artifact.source is not None:
+        yield Check.equal("source", artifact.source.sha256, sha256(origin.source), artifact.source.name)
+    if derivation.sample is None:
+        sample = None
+    elif origin.sample is None:
+        yield Check("sample", False, "the model was made on a sample, which is not given", derivation.sample.hex())
+        return
+    else:
+        sample = origin.sample
+        yield Check.equal("sample", derivation.sample, sample_digest(sample), f"{len(sample)} rows")
+    try:
+        trained = read_model(origin.source, derivation.graph, [one.name for one in artifact.model.input.fields])
+        made = derivation.again(trained, sample)
+    except TallystickError as error:
+        yield Check.failed("model of the source", error)
+        return
+    reasons = (made.choice.bits_reason, *(grid.reason for grid in made.choice.grids))
+    yield Check.equal("model of the source", document.digest(made.integer), artifact.digest)
+    yield Check.equal("reasons of the grid", reasons, (derivation.bits_reason, *derivation.step_reasons))
+    for what, bounds in asdict(made.bound).items():
+        greatest = max(getattr(derivation.bound, what), key=Fraction)
+        yield Check.equal(f"score error {what}", bounds, getattr(derivation.bound, what), f"{greatest} at most")
 
 
 def _check_numbers(artifact: Artifact) -> Iterator[Check]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tallystick.chain.deploy_code import Code, PlacedCode
     from tallystick.chain.outbox import Outbox
     from tallystick.chain.scratch import Executed, ScratchEvm
+    from tallystick.lithic.quantise.bound import ErrorBound
+    from tallystick.lithic.quantise.derivation import Derivation
 
 DENSE = 1_000  # in a thousand inputs that are not zero: nothing is known of them
 
@@ -48,6 +50,7 @@ class Kernel:
     packings          how the inputs and outputs of each dense step lie in words, by the step's place
     worst_gas         the most execution gas of a prediction, parts included, the 21,000 and calldata not
     steps             what each step takes of it; nothing where the kernel was read and not compiled
+    derivation        how the integer model was made of a float model, and how far off it can be; nothing if it was not
     """
 
     model: IntegerModel
@@ -58,6 +61,7 @@ class Kernel:
     packings: Mapping[int, Packing]
     worst_gas: int
     steps: tuple[StepCode, ...] = ()
+    derivation: Derivation | None = None
 
     @cached_property
     def digest(self) -> bytes:
@@ -89,6 +93,11 @@ class Kernel:
         from tallystick.chain.deploy_code import creation_gas
 
         return sum(creation_gas(one) for one in {one.address: one for one in self.codes}.values())
+
+    @property
+    def bound(self) -> ErrorBound | None:
+        """How far its scores can be from the float model's, proven when it was made of one."""
+        return None if self.derivation is None else self.derivation.bound
 
     def proof(self) -> tuple[StepProof, ...]:
         """Prove again, from weights and ranges alone, that no lane overflows; return what each dense step needs.

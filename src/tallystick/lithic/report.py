@@ -18,7 +18,9 @@ from tallystick.lithic.integer.model import Dense, IntegerModel, Node, Step, Tab
 from tallystick.lithic.lanes.model_proof import StepProof
 from tallystick.lithic.lanes.packing import bits_of
 from tallystick.lithic.quantise.bound import ErrorBound
+from tallystick.lithic.quantise.choices import BITS_REASONS, STEP_REASONS
 from tallystick.lithic.quantise.comparison import Difference
+from tallystick.lithic.quantise.derivation import Derivation
 from tallystick.lithic.quantise.grids import span
 from tallystick.lithic.quantise.quality import Floor, Quality, check_quality
 from tallystick.lithic.report_style import STYLE
@@ -52,16 +54,18 @@ def html_report(
     quality: Quality,
     *,
     digest: str = "",
-    bound: ErrorBound | None = None,
+    derivation: Derivation | None = None,
     proof: Sequence[StepProof] = (),
     costs: Costs | None = None,
     floor: Floor | None = None,
 ) -> str:
     """Return the whole report.
 
-    digest  of the integer model, in hexadecimal
-    floor   what the model had to reach; the verdict on top says whether it does
+    digest      of the integer model, in hexadecimal
+    derivation  how it was made, and how far off its scores can be
+    floor       what the model had to reach; the verdict on top says whether it does
     """
+    bound = None if derivation is None else derivation.bound
     sections = (
         _header(integer, quality, digest),
         _verdict(quality, floor),
@@ -72,7 +76,7 @@ def html_report(
         _bound(bound),
         _layers(integer),
         _proof(proof),
-        _inputs(integer),
+        _inputs(integer, derivation),
         _costs(costs),
         "<footer>Made by Tallystick from the float model, the integer model and the held-out rows. The kernel computes "
         "the integer model bit for bit; what is compared here is what rounding to integers has changed.</footer>",
@@ -121,7 +125,8 @@ def _figures(quality: Quality, bound: ErrorBound | None, costs: Costs | None) ->
         before, after = getattr(quality.of_float, name), getattr(quality.of_integer, name)
         if before is not None and after is not None:
             shown.append((f"{short(after)}", f"{title}; float model {short(before)}"))
-    shown.append((short(quality.difference_max, 3), "greatest difference of a score"))
+    inside = ", rows in range" if quality.clipped else ""
+    shown.append((short(quality.difference_inside, 3), f"greatest difference of a score{inside}"))
     if bound:
         greatest = max(bound.uncapped, key=float)
         shown.append((short(greatest, 3), "proven bound of it on the grid, nothing capped"))
@@ -292,18 +297,22 @@ def _fullness(one: StepProof) -> float:
     return max(one.high + 1, -one.low) / (1 << (one.lane_bits - 1))
 
 
-def _inputs(integer: IntegerModel) -> str:
+def _inputs(integer: IntegerModel, derivation: Derivation | None) -> str:
     rows = [
-        (plain(field.name), span(field), plain(field.origin), plain(field.step), f"{field.low} to {field.high}")
-        for field in integer.input.fields
+        [plain(one.name), span(one), plain(one.origin), plain(one.step), f"{one.low} to {one.high}"]
+        for one in integer.input.fields
     ]
-    head, right = ("feature", "declared range", "origin", "step", "integers"), (1, 2, 3, 4)
+    head, right, why = ["feature", "declared range", "origin", "step", "integers"], (1, 2, 3, 4), ""
+    if derivation is not None:
+        head, why = [*head, "why that step"], f" ({BITS_REASONS[derivation.bits_reason]})"
+        for row, reason in zip(rows, derivation.step_reasons, strict=True):
+            row.append(f'<span class="note">{STEP_REASONS[reason]}</span>')
     shown = _table(head, rows[:_FIELDS_SHOWN], numbers=right)
     if len(rows) > _FIELDS_SHOWN:
         rest = _table(head, rows[_FIELDS_SHOWN:], numbers=right)
         shown += f"<details><summary>{len(rows) - _FIELDS_SHOWN} more</summary>{rest}</details>"
     return (
-        f'<h2>Inputs</h2><p class="note">{_counted(len(rows), "field")} of {integer.input.bits} bits, '
+        f'<h2>Inputs</h2><p class="note">{_counted(len(rows), "field")} of {integer.input.bits} bits{why}, '
         f"{integer.input.size_bytes:,} bytes of packed calldata. An integer stands for origin + step × integer; "
         f"outside the declared ranges the kernel reverts.</p>{shown}"
     )

@@ -100,6 +100,20 @@ def test_a_bound_that_is_a_little_too_small_is_broken() -> None:
     assert found == [0.1]
 
 
+def test_a_unit_that_is_never_on_is_never_off() -> None:
+    hidden = Affine(np.array([[0.0, 0.0], [-1.0, 0.0], [0.5, -0.25]]), np.array([0.0, -1.0, 0.0]))
+    steps = (hidden, Activation("relu"), Affine(np.array([[50.0, -50.0, 1.0]]), np.zeros(1)))
+    model = FloatModel("dead", ("a", "b"), steps, "value")
+    rows = np.array([[x / 4, y / 4] for x in range(5) for y in range(5)])
+    bounds = []
+    for bits in (6, 10, 14):
+        made = convert(model, [(0, 1), (0, 1)], rows, Precision(8, bits, bits, bits))
+        check(made, model, rows)
+        bounds.append(float(made.bound.uncapped[0]))
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[0] < 0.1
+
+
 def test_more_bits_make_a_smaller_bound() -> None:
     given_model = trained("breast_cancer", "relu")
     ranges = observed_ranges(given_model.model.features, given_model.sample)

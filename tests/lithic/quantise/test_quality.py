@@ -150,5 +150,6 @@ def test_rows_outside_the_ranges_are_counted_and_compared_as_they_reach_the_kern
     found = quality(model, quantise(model, [(0, 10)]), [[5.0], [30.0]], [5.0, 30.0])
     assert found.clipped == 1
     assert float(found.difference_max) == pytest.approx(20, abs=0.1)
+    assert float(found.difference_inside) < 0.1
     with pytest.raises(InvalidInput):
         check_quality(found)

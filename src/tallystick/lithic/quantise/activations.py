@@ -35,7 +35,8 @@ def push_relu(draft: Draft, weight_bits: int, activation_bits: int, *, alike: bo
     forms = []
     for place, (form, z) in enumerate(zip(draft.forms, draft.ranges, strict=True)):
         scale = form.single[1]
-        cut = scale * (half or (1 << shift) - 1) if z.high > 0 else Fraction(0)
+        most = max(0, z.high - half)  # what is no greater than what is cut off, is off by itself
+        cut = scale * min(half or (1 << shift) - 1, most)
         beyond = cut if cap is None else max(cut, scale * (z.high - half - (cap << shift)))
         error = form.error.plus(Errors(cut, beyond, beyond)).rounded()
         forms.append(Form.of(Fraction(0), {place: scale * (1 << shift)}, error))

@@ -6,6 +6,7 @@ fraction arithmetic (`forms`, `dense`, `trees`), and decimal arithmetic where a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -57,9 +58,12 @@ class Precision:
             ("leaf", self.leaf, 2, 48), ("table", self.table, 2, 12),
         ):  # fmt: skip
             if not least <= value <= most:
-                raise InvalidInput("kernel.bits", f"{name} bits", expected=f"{least} to {most}", got=value)
+                raise InvalidInput(
+                    "kernel.bits", f"{name} bits out of range", expected=f"{least} to {most}", got=value,
+                    hint="more bits are more exact and cost more gas; leave it out for what usually does",
+                )  # fmt: skip
         if self.input not in (None, 8, 16):
-            raise InvalidInput("kernel.bits", "input bits", expected="8 or 16", got=self.input)
+            raise InvalidInput("kernel.bits", "input bits out of range", expected="8 or 16", got=self.input)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,30 @@ class Conversion:
     integer: IntegerModel
     bound: ErrorBound
     choice: Choice
+
+
+def check_asked(model: FloatModel, asked: Collection[str]) -> None:
+    """Return if the model has all that bits were asked for; raises InvalidInput "kernel.bits", naming what it has not.
+
+    asked   fields of `Precision`
+    """
+    kinds = [step.function if isinstance(step, floats.Activation) else type(step).__name__ for step in model.steps]
+    hidden = kinds[:-1] if kinds[-1:] != ["relu"] else kinds
+    mixed = "Affine" in kinds[:-1] and bool({"Squares", "Trees"} & set(kinds[kinds.index("Affine") :]))
+    has = {
+        "input": True,
+        "weight": mixed or bool({"relu", "sigmoid", "tanh", "MaxPool"} & set(kinds)),
+        "score": kinds[-1:] != ["Trees"],
+        "activation": bool({"relu", "sigmoid", "tanh"} & set(hidden)),
+        "leaf": "Trees" in kinds,
+        "table": bool({"sigmoid", "tanh"} & set(kinds)),
+    }
+    for name in sorted(asked):
+        if not has[name]:
+            raise InvalidInput(
+                "kernel.bits", f"{name} bits are asked for, and the model has nothing that has them",
+                expected=", ".join(one for one in has if has[one]), got=name,
+            )  # fmt: skip
 
 
 def quantise(

@@ -31,11 +31,12 @@ MEASURES = ("accuracy", "auc", "log_loss", "ece", "r2", "mae")
 class Quality:
     """How the models compare on `rows` rows.
 
-    clipped           rows that left the declared ranges
-    agreement         share of rows with the same decision; of regressors, R² of the one's values against the other's
-    difference_mean   of the absolute differences of scores, in the float model's numbers
-    histogram         of the differences, integer less float: (from, to, how many)
-    worst             disagreements first, then the greatest differences of scores
+    clipped            rows that left the declared ranges
+    agreement          share of rows with the same decision; of regressors, R² of the one's values against the other's
+    difference_mean    of the absolute differences of scores, in the float model's numbers
+    difference_inside  the greatest of them on rows that no range clipped: what the proven bound speaks of
+    histogram          of the differences, integer less float: (from, to, how many)
+    worst              disagreements first, then the greatest differences of scores
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Quality:
     agreement: str
     difference_mean: str
     difference_max: str
+    difference_inside: str
     histogram: tuple[tuple[str, str, int], ...]
     worst: tuple[Difference, ...]
 
@@ -57,7 +59,9 @@ class Quality:
                 value = getattr(of, name)
                 if value is not None:
                     found[f"{name}_{whose}"] = value
-        return found | {"score_difference_mean": self.difference_mean, "score_difference_max": self.difference_max}
+        for name in ("mean", "max", "inside"):
+            found[f"score_difference_{name}"] = getattr(self, f"difference_{name}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,17 @@ def quality(model: FloatModel, integer: IntegerModel, rows: Any, labels: Any = N
     integers = encode(integer.input, table, clip=True)
     of_float, of_integer = _answers(model, integer, table, integers)
     truth = truth_of(model, labels, len(table), of_float.scores.shape[1])
-    apart = of_integer.scores - of_float.scores
+    apart, inside = of_integer.scores - of_float.scores, is_inside(integer.input, table)
     return Quality(
         task=model.task,
         rows=len(table),
-        clipped=int((~is_inside(integer.input, table)).sum()),
+        clipped=int((~inside).sum()),
         of_float=measures_of(model, of_float, truth),
         of_integer=measures_of(model, of_integer, truth),
         agreement=measured(_agreement(model, of_float, of_integer)),
         difference_mean=measured(float(abs(apart).mean()), 9),
         difference_max=measured(float(abs(apart).max()), 9),
+        difference_inside=measured(float(abs(apart[inside]).max(initial=0.0)), 9),
         histogram=histogram(apart),
         worst=worst(model, of_float, of_integer, truth, table, integers),
     )
