@@ -396,3 +396,14 @@ def test_call_data_that_no_encoder_writes_is_refused(coin, alice, bob, refused):
             coin.send(Call(coin.contract.address, with_word(4, 2**160 + int(alice, 16))), bob)
     coin.send(Call(coin.contract.address, good), bob)
     assert coin.balances(bob) == [100]
+
+
+@BOTH
+def test_no_byte_of_a_signed_call_can_be_changed(coin, alice, bob, split):
+    made = coin.authorization(alice, bob, after=1)
+    good = coin.bringing(made, coin.signature(made), split=split).data
+    for at in range(0, 4 + 9 * 32 if split else 4 + 8 * 32 + 65, 3):  # what follows is padding
+        bad = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+        with pytest.raises(Rejected):
+            coin.ledger.call(coin.contract.address, bad, sender=bob)
+    assert coin.ledger.call(coin.contract.address, good, sender=bob) == b""
