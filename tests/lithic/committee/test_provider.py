@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from tallystick.chain.accounts import Account
 from tallystick.chain.outbox import Outbox
 from tallystick.chain.outbox_policy import SystemClock
-from tallystick.core.errors import Broken, InvalidInput, Unavailable
+from tallystick.core.errors import Broken, InvalidInput, Rejected, Unavailable
 from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Job, Journal
 from tallystick.lithic.committee.provider import Provider, Service, first_block_since
 from tallystick.lithic.committee.request import NOBODY
+from tallystick.services.lithic_node import run_node
 from tests.contracts.committee_kit import BOND, COMMIT_S, FEE, INPUT, MODEL, PURSE, REVEAL_S, STAKE, Kit
 from tests.contracts.token_kit import make_token
 
@@ -231,6 +233,34 @@ def test_a_provider_bonds_in_a_token_and_lets_the_committee_take_exactly_that(le
 
 def _killed_registering(*_, **__):
     raise KeyboardInterrupt
+
+
+def test_a_token_that_does_not_pay_costs_a_provider_no_deadline(ledger, tmp_path):
+    with contextlib.ExitStack() as stack:
+        bench = Bench(Kit(ledger, make_token(ledger, "blocklisting")), tmp_path, stack)
+        kit, (account,) = bench.kit, bench.members(1)
+        block = [kit.token.call("block(address,bool)", account, on) for on in (True, False)]
+        provider = bench.start(1, Says(3))
+        requests, told, stop = [bench.open([account], nonce) for nonce in range(2)], [], threading.Event()
+        for _ in range(4):
+            provider.step()
+        ledger.send(block[0], ledger.accounts[0])
+        with pytest.raises(Rejected) as caught:
+            provider.collect()
+        assert caught.value.code == "coins: transfer refused"
+        requests.append(bench.open([account], nonce=2))
+
+        def report(done):
+            told.append((done.deed, done.request_id))
+            if done.deed == "over" and done.request_id == requests[2]:
+                stop.set()
+
+        run_node(provider, report=report, clock=lambda: ledger.time, stop=stop, poll_s=0)
+        assert told.count(("not collected", b"")) == 1
+        assert [bench.state(request).output for request in requests] == [3, 3, 3]
+        ledger.send(block[1], ledger.accounts[0])
+        assert provider.collect() == 3 * FEE
+        assert kit.held(account) == PURSE - BOND + 3 * FEE
 
 
 def test_a_plan_in_another_coin_than_the_committees_is_refused(kit, ledger):

@@ -17,6 +17,7 @@ from tallystick.chain.bindings.committee import Committee, Request, RequestOpene
 from tallystick.chain.calls import Call, Log
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
+from tallystick.chain.outbox_rows import Row
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError, Unavailable
 from tallystick.core.limits import (
@@ -135,10 +136,17 @@ class Provider:
         return self._done
 
     def collect(self) -> int:
-        """Take the coins that wait, if any; return how many."""
+        """Take the coins that wait, if any; return how many.
+
+        raises  Rejected "coins: transfer refused", "coins: other amount moved" where the coin is a token that does not
+                pay; they wait on
+        """
         waiting = self._contract.credit_of(self.account)
         if waiting:
-            self._send(f"collect {waiting} at {self._outbox.node.block_number()}", self._contract.collect())
+            key = f"collect {waiting} at {self._outbox.node.block_number()}"
+            row = self._send(key, self._contract.collect())
+            if row.error_code is not None:
+                raise Rejected(row.error_code, row.error_message or "")
         return waiting
 
     # --- seeing
@@ -282,12 +290,14 @@ class Provider:
         if now_s <= deadline < int(self._clock()):
             self._send(f"let time pass {deadline} after {now_s}", Call(self.account, b""))
 
-    def _send(self, key: str, call: Call) -> None:
+    def _send(self, key: str, call: Call) -> Row:
         """Hand a call to the outbox; one that was mined and reverted, as after a reorganisation, is sent anew."""
-        for attempt in range(NODE_SENDS_MAX):
-            row = self._outbox.send(call, key=key if attempt == 0 else f"{key} again {attempt}")
+        row = self._outbox.send(call, key=key)
+        for attempt in range(1, NODE_SENDS_MAX):
             if row.receipt is None or row.receipt.succeeded:
-                return
+                break
+            row = self._outbox.send(call, key=f"{key} again {attempt}")
+        return row
 
     def _tidy(self) -> None:
         """Forget jobs that no proof can reach any more."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from tallystick.core.errors import Unavailable
+from tallystick.core.errors import Rejected, Unavailable
 from tallystick.core.limits import NODE_COLLECT_S, NODE_POLL_S
 from tallystick.lithic.committee.provider import Done
 
@@ -35,7 +35,7 @@ class Worker(Protocol):
         ...
 
     def collect(self) -> int:
-        """Take the coins that wait, if any; return how many."""
+        """Take the coins that wait, if any; return how many. Raises Rejected when the coin is not paid out."""
         ...
 
 
@@ -69,11 +69,19 @@ def run_node(
                         del told[done.request_id]
                 if clock() >= collect_at:
                     collect_at = clock() + NODE_COLLECT_S
-                    if collected := worker.collect():
-                        report(Done("collect", b"", str(collected)))
+                    _collect(worker, report)
             except Unavailable as error:
                 report(Done("waiting", b"", f"{error.code}: {error}"))
             stop.wait(poll_s)
+
+
+def _collect(worker: Worker, report: Report) -> None:
+    """Take what was earned; a token that does not pay now is no reason to miss a deadline."""
+    try:
+        if collected := worker.collect():
+            report(Done("collect", b"", str(collected)))
+    except Rejected as error:
+        report(Done("not collected", b"", f"{error.code}: {error}"))
 
 
 @contextmanager
