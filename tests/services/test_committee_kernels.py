@@ -24,7 +24,7 @@ from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Journal
 from tallystick.lithic.committee.provider import Provider, Service
-from tallystick.lithic.committee.request import NO_DEMAND
+from tallystick.lithic.committee.request import NO_DEMAND, ask_terms
 from tallystick.lithic.floats import Affine, FloatModel
 from tallystick.lithic.integer.reference import pack
 from tallystick.services.lithic_node.answerers import FunctionAnswerer, KernelAnswerer
@@ -78,7 +78,7 @@ def judged_request(target, folder, kernel):
             members=(honest, liar), threshold=2, fee=FEE, stake=STAKE, commit_s=300, reveal_s=300,
         )  # fmt: skip
         coin.approve(boxes[0], contract.address, 2 * FEE)
-        boxes[0].send_and_wait(contract.open_request(1, terms, data, 0, b"", value=0), key="ask")
+        boxes[0].send_and_wait(contract.ask(1, ask_terms(terms), data, value=0), key="ask")
         request = contract.request_id_of(consumer, 1, terms)
         for _ in range(20):
             for provider in providers:
