@@ -12,6 +12,7 @@ from tallystick.core.digest import sha256
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.feeds import FeedReading, feeds_domain
 from tests.contracts.committee_kit import BOND, KERNEL, Kit, key_proof
+from tests.contracts.token_kit import make_token
 
 DATA = bytes(range(60))
 
@@ -40,7 +41,25 @@ def committee_costs(ledger):
     made["collect what was earned"] = ledger.send(kit.contract.collect(), people[0]).gas_used
     made["rotate a key"] = _rotate(kit, people[0]).gas_used
     made["announce a withdrawal"] = ledger.send(kit.contract.announce_withdrawal(BOND // 2), people[0]).gas_used
-    return {f"Committee: {step}": cost for step, cost in (made | _with_features(kit) | _proofs(ledger)).items()}
+    made |= _with_features(kit) | _proofs(ledger) | _in_a_token(ledger)
+    return {f"Committee: {step}": cost for step, cost in made.items()}
+
+
+def _in_a_token(ledger):
+    """What a token of the plainest kind adds where coins move; all else costs the same."""
+    kit = Kit(ledger, make_token(ledger))
+    people = ledger.accounts[1:6]
+    registered = [kit.register(who) for who in people]
+    for who in people:
+        kit.offer(who)
+    terms = kit.terms(people, input_digest=sha256(DATA), threshold=3)
+    opened = ledger.send(kit.opening(terms, data=DATA), ledger.accounts[0])
+    kit.run(kit.contract.request_id_of(ledger.accounts[0], 0, terms), dict.fromkeys(people, 1))
+    return {
+        "register a provider, bond in a token": registered[1].gas_used,
+        "open a request (5 members, input of 60 bytes), paid in a token": opened.gas_used,
+        "collect what was earned, in a token": ledger.send(kit.contract.collect(), people[0]).gas_used,
+    }
 
 
 def _rotate(kit, who):

@@ -13,7 +13,7 @@ from tallystick.contracts import artifact
 from tallystick.core.digest import sha256
 from tallystick.core.eip712 import sign_digest
 from tallystick.lithic.committee.decision import OutputKind
-from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, request_id
+from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, ask_terms, request_id
 from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain, commitment, key_digest
 
 MODEL = sha256(b"a model")
@@ -127,7 +127,7 @@ class Kit:
 
     def opening(self, terms, nonce=0, *, data=INPUT, value=None, observed_at=0, proof=b""):
         value = self.value(terms.fee * len(terms.members)) if value is None else value
-        return self.contract.open_request(nonce, terms, data, observed_at, proof, value=value)
+        return self.contract.ask(nonce, ask_terms(terms, observed_at=observed_at, proof=proof), data, value=value)
 
     def open(self, terms, nonce=0, who=None):
         who = who or self.ledger.accounts[0]

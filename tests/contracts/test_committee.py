@@ -353,7 +353,7 @@ def test_where_too_few_committed_nobody_missed_a_reveal(ledger, kit):
 # --- asking and reading as in every mode
 
 
-def test_asking_as_in_every_mode_opens_the_same_request(ledger, kit, refused):
+def test_an_input_digest_of_zeros_stands_for_the_inputs_own(ledger, kit, refused):
     consumer = ledger.accounts[0]
     (alice,) = kit.staff([BOND])
     terms = kit.terms([alice])

@@ -186,9 +186,7 @@ struct Answer:
     nonce: uint256
 
 interface ICommittee:
-    def open_request(
-        nonce: uint256, terms: Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
-    ) -> bytes32: payable
+    def ask(nonce: uint256, terms: Bytes[2816], data: Bytes[8192]) -> bytes32: payable
     def read_answer(answer: Answer) -> DynArray[int256, 256]: view
 
 committee: ICommittee
@@ -222,8 +220,8 @@ def apply(features: Bytes[8192], observed_at: uint64, proof: Bytes[1024]):
     terms.fee = 1000
     terms.commit_s = 600
     terms.reveal_s = 600
-    request_id: bytes32 = extcall self.committee.open_request(
-        self.nonce, terms, features, observed_at, proof, value=msg.value
+    request_id: bytes32 = extcall self.committee.ask(
+        self.nonce, abi_encode(terms, observed_at, proof), features, value=msg.value
     )
     self.nonce += 1
     self.applicant[request_id] = msg.sender

@@ -19,7 +19,7 @@ from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.journal import Journal
 from tallystick.lithic.committee.provider import Provider, Service
 from tallystick.lithic.committee.receipt import build_receipt
-from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, ask_terms
 from tallystick.lithic.receipts.answer import AssuredAnswer, Mode, assurance_domain
 from tallystick.lithic.receipts.checking import check_receipt
 from tallystick.services.lithic_node.answerers import FunctionAnswerer
@@ -51,7 +51,7 @@ def answered_request(target, folder):
             kind=int(OutputKind.NUMBER), low=0, high=100, tolerance=0, members=members, threshold=2, fee=2 * FEE,
             stake=STAKE, commit_s=300, reveal_s=300,
         )  # fmt: skip
-        opening = contract.open_request(1, terms, DATA, 0, b"", value=2 * terms.fee)
+        opening = contract.ask(1, ask_terms(terms), DATA, value=2 * terms.fee)
         gas = [boxes[0].send_and_wait(opening, key="ask").gas_used]
         request = contract.request_id_of(accounts[0].address, 1, terms)
         for _ in range(20):

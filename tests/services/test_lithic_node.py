@@ -23,7 +23,7 @@ from tallystick.core.amounts import format_amount
 from tallystick.core.digest import sha256
 from tallystick.lithic.committee.decision import OutputKind
 from tallystick.lithic.committee.receipt import build_receipt
-from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, ask_terms
 from tallystick.lithic.receipts.checking import check_receipt
 from tallystick.store.workspace import Config
 from tallystick.tally import Tally
@@ -159,7 +159,7 @@ def test_three_processes_answer_though_one_is_killed_between_commitment_and_reve
             kind=int(OutputKind.NUMBER), low=0, high=100, tolerance=0, members=members, threshold=3, fee=2 * FEE,
             stake=STAKE, commit_s=300, reveal_s=300,
         )  # fmt: skip
-        opening = contract.open_request(1, terms, DATA, 0, b"", value=3 * terms.fee)
+        opening = contract.ask(1, ask_terms(terms), DATA, value=3 * terms.fee)
         outbox.send_and_wait(opening, key="ask")
         request = contract.request_id_of(account(0).address, 1, terms)
 

@@ -10,9 +10,14 @@ then the value of a call is exactly the amount that it takes. Otherwise it is an
 zero, and the caller allows this contract to take the amount first; a token that keeps part of a transfer is refused,
 one that changes balances by itself must not be chosen.
 
-Asking and reading are those of IAssurance too. The terms of ask are the ABI encoding of (Terms, uint64 observed_at,
-bytes proof), where an input digest of zero stands for the input's own; for the rest it is open_request. read_answer
-refuses with `answers: not fulfilled` before the rest.
+Asking and reading are those of IAssurance. The terms of ask are the ABI encoding of (Terms, uint64 observed_at, bytes
+proof): what is asked for, and when the features were observed with what their demanded source needs to vouch for them.
+An input digest of zero stands for the input's own. The ceiling, the fee for each member, is paid; the input is kept in
+the event. ask refuses with `requests: already open`, `requests: bad kind`, `requests: bad bounds`,
+`requests: bad threshold`, `requests: bad duration`, `requests: wrong input`, `requests: named twice`,
+`requests: no such offer`, `requests: member has no bond`, `requests: features refused`, `coins: wrong value`,
+`coins: transfer refused`, `coins: other amount moved`, and what the demanded source of features reverts with.
+read_answer refuses with `answers: not fulfilled` before the rest.
 
 Members sign the AssuredAnswer of IAssurance (EIP-712): output is the answer as one word (int256), mode is 3 and
 deadline is the end of the request's reveals. A member signs it with its own cost; the receipt that a consumer shows
@@ -771,42 +776,6 @@ class Committee:
                 ("(bool,uint256,address)",),
                 at,
             )[0]
-        )
-
-    def open_request(
-        self, nonce: int, terms: Terms, input: bytes, observed_at: int, proof: bytes, *, value: int
-    ) -> Call:
-        """The request is open and its ceiling paid: the fee for each member. Only the caller can use the answer.
-
-        nonce        The caller's own; the id is made of the caller, the nonce and the terms.
-        input        The input of the model, kept in the event.
-        observed_at  When the features were observed; for the demanded source.
-        proof        What the demanded source needs to vouch for them.
-        returns      The request id.
-        chain        Reverts `requests: already open`, `requests: bad kind`, `requests: bad bounds`, `requests: bad
-                     threshold`, `requests: bad duration`, `requests: wrong input`, `requests: named twice`, `requests:
-                     no such offer`, `requests: member has no bond`, `requests: features refused`, `coins: wrong value`,
-                     `coins: transfer refused`, `coins: other amount moved`, and what the demanded source of features
-                     reverts with.
-        """
-        calldata = encode_call(
-            "3c671ff5",
-            (
-                "uint256",
-                "(bytes32,bytes32,(address,uint256,bytes32,uint32),address,uint8,uint8,int256,int256,uint256,address[],uint8,uint256,uint256,uint32,uint32)",
-                "bytes",
-                "uint64",
-                "bytes",
-            ),
-            (nonce, terms.to_abi(), bounded(input, 8192, "input"), observed_at, bounded(proof, 1024, "proof")),
-        )
-        return Call(
-            self.address,
-            calldata,
-            value=value,
-            contract="Committee",
-            function="open_request",
-            arguments={"nonce": nonce, "terms": terms, "input": input, "observed_at": observed_at, "proof": proof},
         )
 
     def commit(self, request_id: bytes, commitment: bytes) -> Call:

@@ -52,7 +52,6 @@ exports: (
     offers.end_offer,
     offers.offer_of,
     requests.ask,
-    requests.open_request,
     requests.request_id_of,
     requests.terms_of,
     requests.answer_digest,

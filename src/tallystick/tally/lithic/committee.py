@@ -29,7 +29,7 @@ from tallystick.core.limits import COMMITTEE_MEMBERS_MAX
 from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind, RequestState
 from tallystick.lithic.committee.receipt import build_receipt
-from tallystick.lithic.committee.request import NO_DEMAND, NOBODY
+from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, ask_terms
 from tallystick.lithic.contract import DeployedKernel
 from tallystick.lithic.receipts.receipt import AnswerReceipt
 from tallystick.tally.lithic.places import Place, deploy_place, find_place
@@ -185,7 +185,7 @@ class CommitteeDesk:
         if not self._is_known(request_id):
             ceiling = terms.fee * len(terms.members)
             self.place.pay(self._tally, ceiling, approve=approve)
-            call = self.contract.open_request(nonce, terms, wanted.data, 0, b"", value=self.place.value(ceiling))
+            call = self.contract.ask(nonce, ask_terms(terms), wanted.data, value=self.place.value(ceiling))
             self._tally.outbox.send_and_wait(call, key=f"committee {self.place.address} ask {request_id.hex()}")
         return request_id
 

@@ -50,18 +50,52 @@ def ask(nonce: uint256, terms: Bytes[2816], data: Bytes[8192]) -> bytes32:
     observed_at: uint64 = 0
     proof: Bytes[1024] = b""
     wanted, observed_at, proof = abi_decode(terms, (ICommittee.Terms, uint64, Bytes[1024]))
+    input_digest: bytes32 = sha256(data)
     # So that a consumer can have the same terms for every input.
     if wanted.input_digest == empty(bytes32):
-        wanted.input_digest = sha256(data)
-    return self._opened(nonce, wanted, data, observed_at, proof)
+        wanted.input_digest = input_digest
+    assert wanted.input_digest == input_digest, "requests: wrong input"
+    request_id: bytes32 = self._id(msg.sender, nonce, wanted)
+    assert self._words[request_id] == 0, "requests: already open"
+    assert wanted.kind in [_LABEL, _NUMBER], "requests: bad kind"
+    assert wanted.low <= wanted.high, "requests: bad bounds"
+    threshold: uint256 = convert(wanted.threshold, uint256)
+    assert threshold != 0 and threshold <= len(wanted.members), "requests: bad threshold"
+    # A static call: the source can refuse, and do nothing else.
+    if wanted.demand.checker != empty(address):
+        is_vouched: bool = staticcall IFeatureSource(wanted.demand.checker).check_features(
+            wanted.demand.source_id, wanted.demand.subject, data, observed_at, wanted.demand.max_age_s, proof
+        )
+        assert is_vouched, "requests: features refused"
+    commit_s: uint256 = convert(wanted.commit_s, uint256)
+    reveal_s: uint256 = convert(wanted.reveal_s, uint256)
+    assert (
+        commit_s != 0 and reveal_s >= _REVEAL_S_MIN and commit_s + reveal_s <= _DURATION_S_MAX
+    ), "requests: bad duration"
 
+    commit_until: uint256 = block.timestamp + commit_s
+    reveal_until: uint256 = commit_until + reveal_s
+    word: uint256 = _OPEN | commit_until << _COMMIT_UNTIL_SHIFT | reveal_until << _REVEAL_UNTIL_SHIFT
+    if wanted.demand.checker != empty(address):
+        word |= convert(observed_at, uint256) << _OBSERVED_SHIFT
 
-@payable
-@external
-def open_request(
-    nonce: uint256, terms: ICommittee.Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
-) -> bytes32:
-    return self._opened(nonce, terms, input, observed_at, proof)
+    self._words[request_id] = word
+    self._consumers[request_id] = msg.sender
+    self._nonces[request_id] = nonce
+    self._terms[request_id] = wanted
+    self._seat(request_id)
+
+    log ICommittee.RequestOpened(
+        request_id=request_id,
+        consumer=msg.sender,
+        model_digest=wanted.model_digest,
+        nonce=nonce,
+        commit_until=convert(commit_until, uint64),
+        reveal_until=convert(reveal_until, uint64),
+        input=data,
+    )
+    coins._take(wanted.fee * len(wanted.members))
+    return request_id
 
 
 @view
@@ -81,54 +115,6 @@ def terms_of(request_id: bytes32) -> ICommittee.Terms:
 @external
 def answer_digest(request_id: bytes32, output: int256, cost: uint256) -> bytes32:
     return self._answer_digest(request_id, output, cost)
-
-
-@payable
-@internal
-def _opened(
-    nonce: uint256, terms: ICommittee.Terms, input: Bytes[8192], observed_at: uint64, proof: Bytes[1024]
-) -> bytes32:
-    request_id: bytes32 = self._id(msg.sender, nonce, terms)
-    assert self._words[request_id] == 0, "requests: already open"
-    assert terms.kind in [_LABEL, _NUMBER], "requests: bad kind"
-    assert terms.low <= terms.high, "requests: bad bounds"
-    assert terms.threshold != 0 and convert(terms.threshold, uint256) <= len(terms.members), "requests: bad threshold"
-    assert sha256(input) == terms.input_digest, "requests: wrong input"
-    # A static call: the source can refuse, and do nothing else.
-    if terms.demand.checker != empty(address):
-        is_vouched: bool = staticcall IFeatureSource(terms.demand.checker).check_features(
-            terms.demand.source_id, terms.demand.subject, input, observed_at, terms.demand.max_age_s, proof
-        )
-        assert is_vouched, "requests: features refused"
-    commit_s: uint256 = convert(terms.commit_s, uint256)
-    reveal_s: uint256 = convert(terms.reveal_s, uint256)
-    assert (
-        commit_s != 0 and reveal_s >= _REVEAL_S_MIN and commit_s + reveal_s <= _DURATION_S_MAX
-    ), "requests: bad duration"
-
-    commit_until: uint256 = block.timestamp + commit_s
-    reveal_until: uint256 = commit_until + reveal_s
-    word: uint256 = _OPEN | commit_until << _COMMIT_UNTIL_SHIFT | reveal_until << _REVEAL_UNTIL_SHIFT
-    if terms.demand.checker != empty(address):
-        word |= convert(observed_at, uint256) << _OBSERVED_SHIFT
-
-    self._words[request_id] = word
-    self._consumers[request_id] = msg.sender
-    self._nonces[request_id] = nonce
-    self._terms[request_id] = terms
-    self._seat(request_id)
-
-    log ICommittee.RequestOpened(
-        request_id=request_id,
-        consumer=msg.sender,
-        model_digest=terms.model_digest,
-        nonce=nonce,
-        commit_until=convert(commit_until, uint64),
-        reveal_until=convert(reveal_until, uint64),
-        input=input,
-    )
-    coins._take(terms.fee * len(terms.members))
-    return request_id
 
 
 @internal
