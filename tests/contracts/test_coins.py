@@ -167,6 +167,15 @@ def test_a_token_that_keeps_part_of_a_transfer_is_refused(ledger, refused):
     assert token.balance_of(vault.address) == 0
 
 
+def test_a_fee_that_a_token_begins_to_take_is_the_receivers_and_nobody_elses(ledger, refused):
+    token, vault = token_vault(ledger, "fee_on_transfer")
+    who = ledger.accounts[1]
+    for _ in range(2):
+        ledger.send(vault.put(50), who)  # a hundredth of it is nothing
+    ledger.send(vault.get(100), who)
+    assert (token.balance_of(who), token.balance_of(vault.address), vault.booked(who)) == (999, 0, 0)
+
+
 def test_a_transfer_that_is_only_claimed_is_refused_both_ways(ledger, refused):
     token, vault = token_vault(ledger, "liar")
     who, pretend = ledger.accounts[1], [token.call("pretend(bool)", on) for on in (True, False)]
