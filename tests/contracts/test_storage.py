@@ -14,6 +14,8 @@ from tallystick.chain.evidence import verify_account_proof
 from tallystick.contracts import artifact
 from tallystick.core.digest import keccak
 from tallystick.core.errors import VerificationFailed
+from tests.contracts.coin_kit import Coin
+from tests.contracts.constructors import SUPPLY
 
 ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
 FIRST, SECOND, THIRD = b"1" * 32, b"2" * 32, b"3" * 32
@@ -119,6 +121,27 @@ def test_an_anchor_lies_where_the_spec_says(ledger, anchor):
     assert (bits(term, 0, 159), bits(term, 160, 223)) == (int(bob, 16), opened)
     ledger.send(anchor.retire(1, 0), alice)
     assert bits(read("logs", "_words", 1), 224, 224) == 1
+
+
+def test_a_tokens_books_lie_where_the_spec_says(ledger):
+    coin = Coin(ledger)
+    alice, bob = ledger.accounts[:2]
+    made = coin.authorization(alice, bob, 30)
+    coin.send(coin.bringing(made, coin.signature(made)), bob)
+    coin.send(coin.permitting(coin.permit(alice, bob, 40)), bob)
+
+    def read(module, variable, *keys):
+        keys = [bytes.fromhex(key[2:]) if isinstance(key, str) else key for key in keys]
+        return ledger.node.storage(coin.contract.address, slot_of("Token", module, variable, *keys))
+
+    assert read("erc20", "totalSupply") == word(SUPPLY)
+    assert (read("erc20", "_balances", alice), read("erc20", "_balances", bob)) == (word(SUPPLY - 30), word(30))
+    assert read("erc20", "_allowances", alice, bob) == word(40)
+    assert read("eip2612", "_nonces", alice) == word(1)
+    assert (read("eip3009", "_spent", alice, made.nonce), read("eip3009", "_spent", bob, made.nonce)) == (
+        word(1),
+        word(0),
+    )
 
 
 def test_a_record_is_proved_against_a_block_without_trusting_the_node(ledger, grown):
