@@ -125,3 +125,14 @@ def test_what_is_no_receipt_is_refused(tally: Any, kernel: Any, tmp_path: Path) 
     (tmp_path / "receipt.json").write_bytes(b"not JSON")
     assert tally(*VERIFY)[0] == 2
     assert tally("lithic", "verify", "missing.json")[1]["code"] == "files.missing"
+
+
+def test_an_answer_by_proof_is_not_offered_at_this_door_either(tally: Any, kernel: Any, tmp_path: Path) -> None:
+    tally("lithic", "model", "deploy", "mlp.kernel.json")
+    asked = tally("lithic", "direct", "ask", "mlp.kernel.json", *ROW)[1]["request"]
+    tally("lithic", "direct", "receipt", "mlp.kernel.json", asked, "--out", "receipt.json")
+    assert failed(tally, *WITH_KERNEL) == set()
+    change(tmp_path / "receipt.json", "answer.mode", 4)
+    for offline in ((), ("--offline",)):
+        status, error = tally(*WITH_KERNEL, *offline)
+        assert (status, error["code"]) == (2, "answer.mode")

@@ -125,7 +125,8 @@ def test_nothing_is_paid_and_terms_of_another_form_are_refused(ledger, kit, refu
         ledger.send(kit.asking(x, value=1), alice)
     with pytest.raises(Rejected):
         ledger.call(kit.contract.address, b"", sender=alice, value=1)
-    for terms in (b"", kit.terms()[:-1], kit.terms()[:-1] + b"\x02", direct_terms(NOBODY, is_kept=True)):
+    other_forms = (b"", kit.terms()[:-1], kit.terms() + bytes(32), kit.terms()[:-1] + b"\x02")
+    for terms in (*other_forms, direct_terms(NOBODY, is_kept=True)):
         with pytest.raises(Rejected):
             ledger.send(kit.contract.ask(0, terms, kit.data(x), value=0), alice)
 

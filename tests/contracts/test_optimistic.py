@@ -93,7 +93,7 @@ def test_a_request_is_paid_with_its_fee(ledger, kit, refused):
 
 
 def test_terms_of_another_form_are_refused(ledger, kit):
-    for terms in (b"", kit.terms()[:-1], kit.terms()[:-32] + b"\xff" * 32):
+    for terms in (b"", kit.terms()[:-1], kit.terms() + bytes(32), kit.terms()[:-32] + b"\xff" * 32):
         call = kit.contract.ask(1, terms, kit.data(kit.middle()), value=FEE)
         with pytest.raises(Rejected):
             ledger.send(call, ledger.accounts[0])

@@ -12,7 +12,9 @@
     contract    a kernel seen from outside, on a chain
     build       from a file of a trained model to a kernel's file
     directory   which kernel is which version's: recorded, found, rechecked from chain and evidence
-    assurance   answers given under bond, and the one step that refutes a wrong one
+    assurance   answers asked of a kernel or given under bond, and the one step that refutes a wrong one
+    committee   answers of providers under bond, for models that no contract can run
+    receipts    one receipt for the answers of every mode, and one check
 
     kernel = compile_model(onnx_bytes, ranges={"age": (18, 90, 1), "income": (0, 200_000)})
     kernel.predict_raw([42, 31_000]), kernel.worst_gas, kernel.proof()
