@@ -19,17 +19,23 @@ from tallystick.core.errors import Rejected
 from tests.contracts.coin_kit import Coin, high_s
 
 LONG = bool(os.environ.get("TALLYSTICK_LONG"))
-PEOPLE, NOBODY, TOKEN = range(4), 4, 5  # whom an argument may name: people, the zero address, the token itself
+PEOPLE, NOBODY, TOKEN = (0, 1, 2, 3), 4, 5  # whom an argument may name: people, the zero address, the token itself
 WITHOUT_END = 2**256 - 1
 SUPPLY = 1_000
 people = st.sampled_from(PEOPLE)
-anybody = st.sampled_from([*PEOPLE, *PEOPLE, NOBODY, TOKEN])
-amounts = st.sampled_from([0, 1, 7, 100, 999, 1_000, 1_001, WITHOUT_END])
-allowances = st.one_of(amounts, st.just(WITHOUT_END - 1))
-nonces = st.sampled_from([bytes([n]) * 32 for n in range(3)])
-shifts = st.sampled_from([-30, -1, 0, 1, 30])
+anybody = st.sampled_from([*PEOPLE * 6, NOBODY, TOKEN])
+amounts = st.sampled_from([0, 1, 7, 30, 50, 250, SUPPLY, SUPPLY + 1, WITHOUT_END])
+allowances = st.one_of(amounts, st.sampled_from([WITHOUT_END, WITHOUT_END - 1]))
+NONCES = tuple(bytes([n]) * 32 for n in range(8))
+nonces = st.sampled_from(NONCES)
+widths = st.sampled_from([1, 30])  # seconds on either side of now: at 1, both ends are as near as they may be
 RIGHT, FLAWS = "right", ("high s", "another maker", "another chain", "another token", "another version")
-flaws = st.sampled_from([*[RIGHT] * 5, *FLAWS])
+EARLY, LATE, OTHER_KIND, OTHER_BRINGER = "early", "late", "another kind", "another bringer"
+faults = st.sampled_from([*[RIGHT] * 27, *FLAWS, EARLY, LATE, OTHER_KIND, OTHER_BRINGER])
+PAYMENT = {
+    "payer": anybody, "payee": anybody, "amount": amounts, "nonce": nonces, "width": widths, "fault": faults,
+    "split": st.booleans(),
+}  # fmt: skip
 
 
 @dataclass
@@ -104,6 +110,8 @@ class TokenMachine(RuleBasedStateMachine):
         self.books = Books()
         self.names = [*ledger.accounts[:4], "0x" + "00" * 20, self.token.address]
         self.brought = []
+        for who in PEOPLE[1:]:
+            self.transfer(0, who, SUPPLY // 4)
 
     def attempt(self, call, who, foretold):
         """Do the same in the books and on the ledger; both refuse for the same reason, or neither does."""
@@ -118,17 +126,17 @@ class TokenMachine(RuleBasedStateMachine):
             told = error.code
         assert told == reason
 
-    def signed(self, maker, flaw, digest_in):
+    def signed(self, maker, fault, digest_in):
         """Return a signature by somebody with a key, and whether it is the one that counts."""
         domain = {
             "another chain": replace(self.coin.domain, chain_id=1),
             "another token": replace(self.coin.domain, verifying_contract=self.names[0]),
             "another version": replace(self.coin.domain, version="2"),
-        }.get(flaw, self.coin.domain)
+        }.get(fault, self.coin.domain)
         is_person = maker in PEOPLE
-        maker = ((maker if is_person else 0) + (flaw == "another maker")) % len(PEOPLE)
+        maker = ((maker if is_person else 0) + (fault == "another maker")) % len(PEOPLE)
         signature = eip712.sign_digest(self.coin.ledger.secrets[self.names[maker]], digest_in(domain))
-        return high_s(signature) if flaw == "high s" else signature, is_person and flaw == RIGHT
+        return high_s(signature) if fault == "high s" else signature, is_person and fault not in FLAWS
 
     @rule(who=people, to=anybody, amount=amounts)
     def transfer(self, who, to, amount):
@@ -140,43 +148,58 @@ class TokenMachine(RuleBasedStateMachine):
         call = self.token.approve(self.names[spender], amount)
         self.attempt(call, who, lambda: self.books.allow(who, spender, amount))
 
-    @rule(who=people, owner=anybody, to=anybody, amount=amounts)
-    def transfer_from(self, who, owner, to, amount):
-        call = self.token.transfer_from(self.names[owner], self.names[to], amount)
-        self.attempt(call, who, lambda: self.books.move_for(who, owner, to, amount))
+    @rule(who=people, owner=anybody, to=anybody, amount=amounts, allowed=st.booleans())
+    def transfer_from(self, who, owner, to, amount, allowed):
+        if allowed and self.books.allowed:  # else most would fail for want of an allowance
+            owner, who = list(self.books.allowed)[amount % len(self.books.allowed)]
+        if who in PEOPLE:
+            call = self.token.transfer_from(self.names[owner], self.names[to], amount)
+            self.attempt(call, who, lambda: self.books.move_for(who, owner, to, amount))
 
-    @rule(who=people, amount=st.sampled_from([0, 1, 50, 1_001]))
+    @rule(who=people, amount=st.sampled_from([0, 1, 50, SUPPLY]))
     def burn(self, who, amount):
         self.attempt(self.token.burn(amount), who, lambda: self.books.burn(who, amount))
 
     @rule(
-        who=people, owner=anybody, spender=anybody, amount=allowances, ahead=st.sampled_from([0, 0, 0, 1, -1]),
-        shift=shifts, flaw=flaws, split=st.booleans(),
+        who=people, owner=people, spender=anybody, amount=allowances, ahead=st.sampled_from([0, 0, 0, 1, -1]),
+        width=widths, fault=faults, split=st.booleans(),
     )  # fmt: skip
-    def permit(self, who, owner, spender, amount, ahead, shift, flaw, split):
-        nonce, deadline = max(0, self.books.permits.get(owner, 0) + ahead), self.coin.now + shift
+    def permit(self, who, owner, spender, amount, ahead, width, fault, split):
+        nonce = max(0, self.books.permits[owner] + ahead)
+        deadline = self.coin.now + (-width if fault == LATE else width - 1)
         made = Permit(self.names[owner], self.names[spender], amount, nonce, deadline)
-        signature, is_right = self.signed(owner, flaw, made.digest)
+        signature, is_right = self.signed(owner, fault, made.digest)
         call = self.coin.permitting(made, signature, split=split)
         self.attempt(
             call, who, lambda: self.books.permit(owner, spender, amount, nonce, deadline < self.coin.now, is_right)
         )
 
-    @rule(
-        who=people, payer=anybody, payee=anybody, amount=amounts, nonce=nonces, after=shifts, before=shifts,
-        flaw=flaws, signed_for=st.sampled_from(Bringer), brought_as=st.sampled_from(Bringer), split=st.booleans(),
-    )  # fmt: skip
-    def pay(self, who, payer, payee, amount, nonce, after, before, flaw, signed_for, brought_as, split):
-        now = self.coin.now
-        made = Authorization(self.names[payer], self.names[payee], amount, now + after - 15, now + before + 15, nonce)
-        signature, is_right = self.signed(payer, flaw, lambda domain: made.digest(domain, signed_for))
-        self.bring(who, payer, payee, made, signature, brought_as, split, is_right and signed_for is brought_as)
-        self.brought.append((payer, payee, made, signature, brought_as, is_right and signed_for is brought_as))
+    @rule(who=people, **PAYMENT)
+    def pay_through_anybody(self, who, **payment):
+        self.pay(who, Bringer.ANYBODY, **payment)
 
-    @rule(who=people, which=st.integers(0, 5), split=st.booleans())
-    def bring_again(self, who, which, split):
+    @rule(who=people, **PAYMENT)
+    def pay_through_the_payee(self, who, payee, fault, **payment):
+        is_payee = payee in PEOPLE and fault != OTHER_BRINGER
+        self.pay(payee if is_payee else who, Bringer.PAYEE, payee=payee, fault=fault, **payment)
+
+    def pay(self, who, brought_as, payer, payee, amount, nonce, width, fault, split):
+        now = self.coin.now
+        after = now + width - 1 if fault == EARLY else now - width
+        before = now - width + 1 if fault == LATE else now + width
+        made = Authorization(self.names[payer], self.names[payee], amount, after, before, nonce)
+        signed_for = brought_as
+        if fault == OTHER_KIND:
+            signed_for = Bringer.PAYEE if brought_as is Bringer.ANYBODY else Bringer.ANYBODY
+        signature, is_right = self.signed(payer, fault, lambda domain: made.digest(domain, signed_for))
+        is_right = is_right and signed_for is brought_as
+        self.bring(who, payer, payee, made, signature, brought_as, split, is_right)
+        self.brought.append((who, payer, payee, made, signature, brought_as, is_right))
+
+    @rule(which=st.integers(0, 5), split=st.booleans())
+    def bring_again(self, which, split):
         if self.brought:
-            payer, payee, made, signature, brought_as, is_right = self.brought[-1 - which % len(self.brought)]
+            who, payer, payee, made, signature, brought_as, is_right = self.brought[-1 - which % len(self.brought)]
             self.bring(who, payer, payee, made, signature, brought_as, split, is_right)
 
     def bring(self, who, payer, payee, made, signature, brought_as, split, is_right):
@@ -187,10 +210,10 @@ class TokenMachine(RuleBasedStateMachine):
 
         self.attempt(self.coin.bringing(made, signature, brought_as, split=split), who, foretold)
 
-    @rule(who=people, payer=anybody, nonce=nonces, flaw=flaws, split=st.booleans())
-    def cancel(self, who, payer, nonce, flaw, split):
+    @rule(who=people, payer=anybody, nonce=nonces, fault=faults, split=st.booleans())
+    def cancel(self, who, payer, nonce, fault, split):
         name = self.names[payer]
-        signature, is_right = self.signed(payer, flaw, lambda domain: cancel_digest(name, nonce, domain))
+        signature, is_right = self.signed(payer, fault, lambda domain: cancel_digest(name, nonce, domain))
         call = self.coin.cancelling(name, nonce, signature, split=split)
         self.attempt(call, who, lambda: self.books.spend(payer, nonce, is_right))
 
@@ -209,7 +232,7 @@ class TokenMachine(RuleBasedStateMachine):
         for (owner, spender), amount in self.books.allowed.items():
             assert self.token.allowance(self.names[owner], self.names[spender]) == amount
         for payer in range(6):
-            for nonce in (bytes([n]) * 32 for n in range(3)):
+            for nonce in NONCES:
                 is_spent = (payer, nonce) in self.books.spent
                 assert self.token.authorization_state(self.names[payer], nonce) == is_spent
 
@@ -218,7 +241,7 @@ def test_the_token_does_what_an_independent_ledger_foretells(ledger):
     run_state_machine_as_test(
         lambda: TokenMachine(ledger),
         settings=settings(
-            max_examples=200 if LONG else 8,
+            max_examples=200 if LONG else 12,
             stateful_step_count=80 if LONG else 40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
