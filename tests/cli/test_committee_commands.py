@@ -89,6 +89,15 @@ def test_a_bond_grows_and_leaves_in_its_time(tally: Any, provider: str) -> None:
     assert tally(*VERB, "providers", "--model", MODEL)[1]["providers"] == []
 
 
+def test_a_provider_that_registers_again_pays_nothing_and_may_sign_with_another_key(tally: Any, provider: str) -> None:
+    before = tally(*VERB, "providers")[1]["providers"][0]
+    assert tally(*VERB, "register", "--bond", "0.5")[1]["bond"] == "0.5"
+    status, said = tally(*VERB, "register", "--key", "others")
+    assert (status, said["bond"], said["signer"] != before["signer"]) == (0, "0.5", True)
+    status, error = tally(*VERB, "register")  # a key has one term
+    assert (status, error["code"], "--key" in error["hint"]) == (3, "providers: key already used", True)
+
+
 def test_a_kernels_answers_are_judged_by_the_kernel(tally: Any, provider: str, tmp_path: Path) -> None:
     made = compile_integer(kernel_models.mlp())
     path = tmp_path / "mlp.kernel.json"

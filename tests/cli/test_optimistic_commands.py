@@ -135,6 +135,19 @@ def test_what_cannot_be_is_refused_in_words(tally: Any, kernel: Any) -> None:
         assert error["hint"] or status == 2, error
 
 
+def test_the_kernel_of_another_model_is_not_taken(tally: Any, kernel: Any, tmp_path: Path) -> None:
+    request = ask(tally)
+    (tmp_path / "trees.kernel.json").write_bytes(Artifact.of(compile_integer(kernel_models.trees())).to_bytes())
+    tally(*VERB, "publish", "trees.kernel.json")
+    status, error = tally(*VERB, "claim", "trees.kernel.json", request)
+    assert (status, error["code"], "show" in error["hint"]) == (2, "kernel.request", True)
+    lie(tmp_path, kernel, request)
+    assert tally(*VERB, "refute", "trees.kernel.json", request)[1]["code"] == "kernel.request"
+    assert tally(*VERB, "watch", "trees.kernel.json", "--once")[1]["seen"] == []
+    status, looked = tally(*VERB, "watch", "trees.kernel.json", "mlp.kernel.json", "--once")
+    assert (status, [one["deed"] for one in looked["seen"]]) == (0, ["refuted"])
+
+
 def test_a_model_that_was_not_published_cannot_be_asked_or_watched(tally: Any, workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "mlp.kernel.json").write_bytes(Artifact.of(compile_integer(kernel_models.mlp())).to_bytes())
     status, error = tally(*VERB, "ask", "mlp.kernel.json", "--row", ROW, "--integers", "--bond", "1")

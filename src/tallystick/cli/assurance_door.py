@@ -53,6 +53,7 @@ _HINTS = {
     "providers: bond too low": "only what is neither locked nor leaving counts: `tally lithic committee providers`",
     "providers: too early": "a bond stays seven days after it was announced",
     "providers: nothing to withdraw": "`tally lithic committee announce-withdrawal` comes first",
+    "kernel.request": "`tally lithic optimistic show` says which model the request is for; name the kernel of that",
     "receipt.kernel": "name the file of the model's kernel with --kernel",
     "receipt.none": "`show` says how the request stands; a receipt is of an answer that nothing can change any more",
     "answers: not fulfilled": "`tally lithic committee show` says how the request stands",
