@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tallystick.lithic import charts
+from tallystick.lithic.integer.model import Dense
 from tallystick.lithic.kernel import compile_integer
 from tallystick.lithic.quantise.conversion import Precision, convert
 from tallystick.lithic.quantise.derivation import Derivation, Graph
@@ -91,6 +92,11 @@ def test_the_report_of_a_kernel_shows_every_part_of_it() -> None:
         f"{kernel.worst_gas:,} gas", f"{kernel.worst_gas - 7:,} gas", "stands in for the float model",
     ):  # fmt: skip
         assert words in page
+    widths = [
+        len(made.integer.input.fields),
+        *(len(one.weights) for one in made.integer.steps if isinstance(one, Dense)),
+    ]
+    assert f"<p>{' → '.join(map(str, widths))} · 8-bit inputs" in page  # a layer is told once, whatever bends it
     assert page.count("<svg") == 4 + len(kernel.proof())
 
 

@@ -34,6 +34,7 @@ _MEASURES = (
     ("mae", "mean absolute error", "of the predicted values", False),
 )
 _FIELDS_SHOWN = 12  # of the inputs, before the rest is folded away
+_LAYERS_SHOWN = 10  # on the line under the title; a deeper model is a number of steps
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,21 @@ def html_report(
 
 
 def _header(integer: IntegerModel, quality: Quality, digest: str) -> str:
-    widths = " → ".join(map(str, integer.widths)) if len(integer.widths) < 10 else f"{len(integer.steps)} steps"
     rows = f"compared on {quality.rows:,} held-out rows"
     clipped = f", of which {quality.clipped:,} left the declared ranges and were clipped" if quality.clipped else ""
     name = f"<p>model digest <code>{plain(digest, 80)}</code></p>" if digest else ""
     return (
         f'<header><p class="eyebrow">Model kernel</p><h1>{plain(integer.name, 200)}</h1>'
-        f"<p>{widths} · {integer.input.bits}-bit inputs · {rows}{clipped}</p>{name}</header>"
+        f"<p>{_widths(integer)} · {integer.input.bits}-bit inputs · {rows}{clipped}</p>{name}</header>"
     )
+
+
+def _widths(integer: IntegerModel) -> str:
+    """Return the widths of the layers, "30 → 4 → 4 → 1": what only bends each number for itself is no layer."""
+    widths = integer.widths
+    after = zip(integer.steps, widths, widths[1:], strict=False)
+    layers = [widths[0], *(new for step, old, new in after if isinstance(step, Dense | Trees) or new != old)]
+    return " → ".join(map(str, layers)) if len(layers) <= _LAYERS_SHOWN else f"{len(integer.steps)} steps"
 
 
 def _verdict(quality: Quality, floor: Floor | None) -> str:
