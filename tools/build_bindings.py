@@ -202,11 +202,11 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
 
 
 def _default(item: Member) -> str:
-    return f" = {item.default}" if item.default else ""
+    return f" = {item.default.replace('[]', '()')}" if item.default else ""
 
 
 def _types(items: tuple[Member, ...] | list[Member]) -> str:
-    return _tuple([f'"{item.abi}"' for item in items])
+    return _tuple([f'"{item.decoded}"' for item in items])
 
 
 def _tuple(expressions: list[str]) -> str:

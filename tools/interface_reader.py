@@ -19,7 +19,7 @@ from tallystick.contracts import Artifact, source
 from tallystick.core.digest import keccak
 
 _STRING = re.compile(r"(String|Bytes)\[(\d+)\]\Z")
-_ARRAY = re.compile(r"DynArray\[(\w+), (\d+)\]\Z")
+_ARRAY = re.compile(r"DynArray\[(.+), (\d+)\]\Z")
 _IMPLEMENTS = re.compile(r"(?m)^implements: (\w+)$")
 _ELSEWHERE = re.compile(r"\bI[A-Z]\w*\.")  # of a struct that another interface declares
 
@@ -31,7 +31,7 @@ class Member:
     name: str
     abi: str
     vyper: str
-    struct: str = ""  # its Python class, where it is a struct
+    struct: str = ""  # its Python class, where it is a struct or an array of them
     about: str = ""
     indexed: bool = False
     default: str = ""
@@ -39,29 +39,45 @@ class Member:
     @property
     def python(self) -> str:
         """The Python type that a decoded value has."""
-        if self.struct:
-            return self.struct
-        if self.abi.endswith("[]"):
-            return f"tuple[{_plain(self.abi[:-2])}, ...]"
-        return _plain(self.abi)
+        if self.decoded != self.abi:
+            return "bytes"
+        return f"tuple[{self._item}, ...]" if self.is_array else self._item
+
+    @property
+    def decoded(self) -> str:
+        """The ABI type that is read: of indexed text a topic holds the hash alone."""
+        return "bytes32" if self.indexed and self.abi in ("string", "bytes") else self.abi
+
+    @property
+    def is_array(self) -> bool:
+        """Whether there are any number of them."""
+        return self.abi.endswith("[]")
+
+    @property
+    def _item(self) -> str:
+        return self.struct or _plain(self.abi.removesuffix("[]"))
 
     @property
     def python_in(self) -> str:
         """The Python type that an argument may have."""
-        return f"Sequence[{_plain(self.abi[:-2])}]" if self.abi.endswith("[]") else self.python
+        return f"Sequence[{self._item}]" if self.is_array else self.python
 
     def from_abi(self, expression: str) -> str:
         """Return the expression that turns a decoded value into the Python value."""
+        if self.struct and self.is_array:
+            return f"tuple({self.struct}.from_abi(item) for item in {expression})"
         return f"{self.struct}.from_abi({expression})" if self.struct else expression
 
     def to_abi(self, expression: str) -> str:
         """Return the expression that makes a Python value ready to be encoded."""
+        if self.struct and self.is_array:
+            return f"[item.to_abi() for item in {expression}]"
         return f"{expression}.to_abi()" if self.struct else expression
 
     def bounded(self) -> str:
         """Return the expression for an argument, checked against the bound in its Vyper type."""
         found = _STRING.match(self.vyper) or _ARRAY.match(self.vyper)
-        return f'bounded({self.name}, {found[2]}, "{self.name}")' if found else self.to_abi(self.name)
+        return self.to_abi(f'bounded({self.name}, {found[2]}, "{self.name}")' if found else self.name)
 
 
 @dataclass(frozen=True)
@@ -216,7 +232,9 @@ def _returned(node: vy.FunctionDef) -> list[str]:
 
 
 def _member(name: str, abi: str, kind: str, structs: Mapping[str, vy.StructDef], **more: Any) -> Member:
-    return Member(name, abi, kind, struct=kind if kind in structs else "", **more)
+    array = _ARRAY.match(kind)
+    item = array[1] if array else kind
+    return Member(name, abi, kind, struct=item if item in structs else "", **more)
 
 
 def _abi_of(kind: str, structs: Mapping[str, vy.StructDef]) -> str:
@@ -226,7 +244,7 @@ def _abi_of(kind: str, structs: Mapping[str, vy.StructDef]) -> str:
     if found := _STRING.match(kind):
         return found[1].lower()
     if found := _ARRAY.match(kind):
-        return f"{found[1]}[]"
+        return f"{_abi_of(found[1], structs)}[]"
     return kind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eth_abi.abi import encode
 
 from tallystick.chain.coin import NATIVE
-from tallystick.chain.deploy import has_coin
+from tallystick.chain.deploy import has_coin, relies_on_identity
 from tallystick.contracts import artifact
 from tallystick.core.digest import keccak
 
@@ -17,7 +17,7 @@ def arguments_of(name, holder=HOLDER):
     """Return the constructor's arguments, in order."""
     if name == "Token":
         return [NAME, SYMBOL, DECIMALS, SUPPLY, holder]
-    return [NATIVE] if has_coin(name) else []
+    return [NATIVE] if has_coin(name) or relies_on_identity(name) else []  # zero: chosen later
 
 
 def initcode_of(name, *arguments):

@@ -23,6 +23,10 @@ FOR_OTHERS = {"interfaces/IAnswerProof.vyi", "interfaces/IFollow.vyi", "src/kern
 
 def test_the_contracts_are_these():
     assert names() == (
+        "AgentCredentials",
+        "AgentIdentity",
+        "AgentReputation",
+        "AgentValidation",
         "Committee",
         "DirectModel",
         "KernelDirectory",

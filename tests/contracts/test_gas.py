@@ -21,6 +21,7 @@ from tallystick.contracts import artifact, names
 from tallystick.core import merkle
 from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
+from tests.contracts.agent_gas import agent_costs
 from tests.contracts.committee_gas import committee_costs
 from tests.contracts.constructors import initcode_of
 from tests.contracts.direct_gas import direct_costs
@@ -72,7 +73,7 @@ def costs(ledger, execution, synthetic_proof, tmp_path_factory):
     made |= registry_costs(ledger) | anchor_costs(ledger, execution, synthetic_proof)
     made |= kernel_costs(ledger, execution)
     # Ids and signatures depend on the contract's address, and calldata costs by its zeros: ledgers of their own.
-    for at, contracts in enumerate([(committee_costs, token_costs), (direct_costs, optimistic_costs)]):
+    for at, contracts in enumerate([(committee_costs, token_costs), (direct_costs, optimistic_costs), (agent_costs,)]):
         fresh = type(ledger)(tmp_path_factory.mktemp("fresh") / f"{at}.db")
         try:
             for measured in contracts:

@@ -104,6 +104,11 @@ def has_coin(name: str) -> bool:
     return [one["name"] for one in _constructor(artifact(name))] == ["coin"]
 
 
+def relies_on_identity(name: str) -> bool:
+    """Return whether the contract `name` is made with the identity registry whose agents it keeps facts about."""
+    return [one["name"] for one in _constructor(artifact(name))] == ["identity_registry"]
+
+
 def read_coin_of(node: Node, address: str) -> str:
     """Return the coin that the contract at `address` counts in; NATIVE for one of a release that knew no other."""
     try:

@@ -20,6 +20,7 @@ class Domain(StrEnum):
     IN = "tallystick/in/v1"
     OUT = "tallystick/out/v1"
     ROW = "tallystick/row/v1"
+    OPERATOR = "tallystick/operator/v1"
 
 
 def commit(domain: Domain, salt: bytes, body: bytes) -> bytes:

@@ -283,3 +283,15 @@ POLICY_NUMBER_BITS_MAX: Final = 256  # of an integer in a policy file: a word of
 INTENT_BYTES_MAX: Final = 16 * 2**10  # an intent record as JSON; one of ours has 1.5 kB
 INTENT_TEXT_CHARS_MAX: Final = 1_024  # of a purpose or a name in it; longer texts are named by digest
 INTENT_TOOLS_MAX: Final = 64  # tools that one decision went through
+
+# --- agents' registries and scores
+SCORING_FACTS_MAX: Final = 1_000_000  # payments of one graph of trust; held in memory, some 200 MB
+SCORING_SEEDS_MAX: Final = 1_000  # accounts a reader knows; a score is computed without each of them in turn
+SCORING_AMOUNT_MAX: Final = 2**96  # of one payment in its unit: 79 billion coins of 18 decimals
+SCORING_RATERS_MAX: Final = 5_000  # clients heard on one agent; each costs a flow, some milliseconds
+REGISTRATION_BYTES_MAX: Final = 256 * 2**10  # a file that an agent's URI, or its domain, leads to; most have 2 kB
+REGISTRATION_DEPTH_MAX: Final = 32  # levels of such a file; the ERC's own members need three
+REGISTRATION_LIST_MAX: Final = 1_024  # services, registrations or skills in it
+REGISTRATION_TEXT_MAX: Final = 16_384  # characters of a description
+REGISTRATION_URI_MAX: Final = 8_192  # characters of an endpoint or an image, which may be a data: URI
+CREDENTIAL_TEXT_MAX: Final = 512  # characters of an operator's name, number or contact

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tallystick.chain.accounts import Account
 from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of, takes_arguments
+from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of, relies_on_identity, takes_arguments
 from tallystick.chain.deployments import load_deployments, record_deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -141,18 +141,21 @@ class Tally:
         """Put each packaged contract on the chain that lacks it, record where, and return the addresses by name.
 
         Contracts that hold money count in the coin of the one that is recorded already, at first in the native coin.
+        What keeps facts about agents relies on this workspace's AgentIdentity, which is therefore made before it.
         What is made with more than that, as a token is with its name, somebody makes for a purpose, and not here.
         """
         folder, node = self.workspace.deployments_path.parent, self.node
         recorded = load_deployments(folder, node.chain_id, node.genesis_hash).contracts
         addresses = {}
-        for name in names():
+        for name in sorted(names(), key=relies_on_identity):
             arguments = []
-            if takes_arguments(name) and not has_coin(name):
-                continue
             if has_coin(name):
                 known = recorded.get(name)
                 arguments = [NATIVE if known is None else read_coin_of(node, known.address)]
+            elif relies_on_identity(name):
+                arguments = [self.address("AgentIdentity")]
+            elif takes_arguments(name):
+                continue
             made = deploy(self.outbox, name, arguments=arguments)
             record_deployment(folder, node.chain_id, node.genesis_hash, made)
             addresses[name] = made.address

@@ -185,6 +185,34 @@ class SignedFeeds:
             )[0]
         )
 
+    def reading_digest(
+        self, source_id: int, subject: bytes, features: bytes, observed_at: int, *, at: BlockId = "latest"
+    ) -> bytes:
+        """Compute the EIP-712 digest that a reading's signature covers."""
+        answer: tuple[bytes] = read(
+            self.node,
+            self.address,
+            "c6d2e504",
+            ("uint256", "bytes32", "bytes", "uint64"),
+            (source_id, subject, bounded(features, 8192, "features"), observed_at),
+            ("bytes32",),
+            at,
+        )
+        return answer[0]
+
+    def eip712_domain(self, *, at: BlockId = "latest") -> tuple[bytes, str, str, int, str, bytes, tuple[int, ...]]:
+        """Read the EIP-712 domain: (fields, name, version, chain id, contract, salt, extensions) as of ERC-5267."""
+        answer: tuple[bytes, str, str, int, str, bytes, tuple[int, ...]] = read(
+            self.node,
+            self.address,
+            "84b0196e",
+            (),
+            (),
+            ("bytes1", "string", "string", "uint256", "address", "bytes32", "uint256[]"),
+            at,
+        )
+        return answer
+
     def check_features(
         self,
         source_id: int,
@@ -220,31 +248,3 @@ class SignedFeeds:
             at,
         )
         return answer[0]
-
-    def reading_digest(
-        self, source_id: int, subject: bytes, features: bytes, observed_at: int, *, at: BlockId = "latest"
-    ) -> bytes:
-        """Compute the EIP-712 digest that a reading's signature covers."""
-        answer: tuple[bytes] = read(
-            self.node,
-            self.address,
-            "c6d2e504",
-            ("uint256", "bytes32", "bytes", "uint64"),
-            (source_id, subject, bounded(features, 8192, "features"), observed_at),
-            ("bytes32",),
-            at,
-        )
-        return answer[0]
-
-    def eip712_domain(self, *, at: BlockId = "latest") -> tuple[bytes, str, str, int, str, bytes, tuple[int, ...]]:
-        """Read the EIP-712 domain: (fields, name, version, chain id, contract, salt, extensions) as of ERC-5267."""
-        answer: tuple[bytes, str, str, int, str, bytes, tuple[int, ...]] = read(
-            self.node,
-            self.address,
-            "84b0196e",
-            (),
-            (),
-            ("bytes1", "string", "string", "uint256", "address", "bytes32", "uint256[]"),
-            at,
-        )
-        return answer

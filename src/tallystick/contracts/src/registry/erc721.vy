@@ -10,7 +10,7 @@
                   counts as a transfer.
 """
 
-from ...interfaces import IModelRegistry
+from ethereum.ercs import IERC721
 
 interface IERC721Receiver:
     def onERC721Received(operator: address, sender: address, token_id: uint256, data: Bytes[1024]) -> bytes4: nonpayable
@@ -64,13 +64,13 @@ def approve(approved: address, token_id: uint256):
     owner: address = self._existing_owner(token_id)
     assert msg.sender == owner or self._operators[owner][msg.sender], "erc721: not owner or operator"
     self._approved[token_id] = approved
-    log IModelRegistry.Approval(owner=owner, approved=approved, token_id=token_id)
+    log IERC721.Approval(owner=owner, approved=approved, token_id=token_id)
 
 
 @external
 def setApprovalForAll(operator: address, approved: bool):
     self._operators[msg.sender][operator] = approved
-    log IModelRegistry.ApprovalForAll(owner=msg.sender, operator=operator, approved=approved)
+    log IERC721.ApprovalForAll(owner=msg.sender, operator=operator, approved=approved)
 
 
 @external
@@ -93,7 +93,7 @@ def _mint(receiver: address, token_id: uint256):
     """
     self._words[token_id] = convert(receiver, uint256)
     self._balances[receiver] = unsafe_add(self._balances[receiver], 1)
-    log IModelRegistry.Transfer(sender=empty(address), receiver=receiver, token_id=token_id)
+    log IERC721.Transfer(sender=empty(address), receiver=receiver, token_id=token_id)
 
 
 @internal
@@ -117,7 +117,7 @@ def _transfer(sender: address, receiver: address, token_id: uint256):
     self._balances[receiver] += 1
     # 2**48 transfers cannot happen: a thousand a second would take nine thousand years.
     self._words[token_id] = (word & ~_OWNER_MASK | convert(receiver, uint256)) + (1 << _TRANSFERS_SHIFT)
-    log IModelRegistry.Transfer(sender=sender, receiver=receiver, token_id=token_id)
+    log IERC721.Transfer(sender=sender, receiver=receiver, token_id=token_id)
 
 
 @internal
