@@ -10,24 +10,31 @@ from pathlib import Path
 import pytest
 from anvil_node import KEYS
 
+from tallystick.chain.abi import encode_call
 from tallystick.chain.accounts import Account
+from tallystick.chain.calls import Call
 from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy
+from tallystick.chain.deploy import creation, deploy
 from tallystick.chain.embedded import Genesis, create
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
+from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.lithic.assurance.optimistic import Optimistic, State
 from tallystick.lithic.assurance.staged import StagedModel, compile_staged
 from tallystick.lithic.assurance.trace import Trace, words
 from tallystick.lithic.integer.reference import apply, pack, predict, unpack
+from tallystick.lithic.kernel import compile_integer
+from tallystick.lithic.receipts.checking import check_receipt
 from tallystick.lithic.receipts.reading import read_answer
 from tallystick.lithic.shapes import shape
+from tests.contracts.token_kit import token_code
 from tests.lithic import kernel_models
 
 ACCOUNTS = [Account(bytes.fromhex(key[2:])) for key in KEYS[:3]]
 FEE, BOND = 10**15, 10**17
+MINT = "40c10f19"  # mint(address,uint256)
 
 
 @dataclass
@@ -147,3 +154,35 @@ def test_an_input_is_unpacked_as_it_was_packed() -> None:
             with pytest.raises(InvalidInput) as caught:
                 unpack(model.input, wrong)
             assert caught.value.code == "kernel.input"
+
+
+def test_in_a_token_whoever_pays_lets_the_contract_take_it_first(people: People) -> None:
+    staged = compile_staged(kernel_models.mlp())
+    staged.deploy(people.asks)
+    key, making = creation("token", token_code("ordinary"), sha256(b"a token"))
+    people.asks.send_and_wait(making, key=key)
+    token = str(making.arguments["address"])
+    desk = Optimistic(people.node, deploy(people.asks, "OptimisticModel", arguments=[token]).address, staged)
+    assert desk.coin.address == token
+    x = (10, 20, 30, 40, 50, 60)
+    terms = {"fee": FEE, "bond": BOND, "window_s": 1, "patience_s": 600}
+    for box, amount in ((people.asks, FEE), (people.watches, BOND)):
+        minted = encode_call(MINT, ["address", "uint256"], [box.account.address, amount])
+        box.send_and_wait(Call(token, minted), key="mint")
+    with pytest.raises(InvalidInput) as caught:
+        desk.ask(people.asks, x, **terms, key="one")
+    assert caught.value.code == "coin.allowance"
+    desk.coin.approve(people.asks, desk.contract.address, FEE)
+    asked = desk.ask(people.asks, x, **terms, key="one")
+    with pytest.raises(Rejected) as refused:
+        desk.claim(people.lies, asked)
+    assert refused.value.code == "coin.balance"
+    desk.coin.approve(people.watches, desk.contract.address, BOND)
+    answer = desk.claim(people.watches, asked)
+    time.sleep(2.1)
+    people.lies.send_and_wait(Call(people.lies.account.address, b""), key="a block")
+    desk.settle(people.lies, asked)
+    people.watches.send_and_wait(desk.contract.collect(), key="collect")
+    assert desk.coin.balance(people.node, people.watches.account.address) == FEE + BOND
+    assert check_receipt(desk.receipt(asked), kernel=compile_integer(staged.model), node=people.node).ok
+    assert desk.receipt(asked).answer.output == answer
