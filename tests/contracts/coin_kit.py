@@ -13,7 +13,7 @@ from tests.contracts.constructors import NAME, SUPPLY, initcode_of
 from tests.contracts.kernels import compiled
 
 # What an account with code answers when asked for a digest that it was told to sign; for any other it says no.
-YES, REVERTS, WRONG_WORD, TRUE, SHORT = range(5)
+YES, REVERTS, WRONG_WORD, TRUE, SHORT, REVERTS_WITH_YES = range(6)
 
 WALLET = """
 # pragma version 0.4.3
@@ -39,6 +39,8 @@ def isValidSignature(digest: bytes32, signature: Bytes[1024]) -> Bytes[32]:
         yes = 0xffffffff00000000000000000000000000000000000000000000000000000000
     if self.mode == 3:
         yes = convert(1, bytes32)
+    if self.mode == 5:
+        raw_revert(abi_encode(yes))
     if self.mode == 4:
         return slice(abi_encode(yes), 0, 31)
     return abi_encode(yes)

@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.core import eip712
 from tallystick.core.authorization import CANCEL_TYPE, Bringer
-from tests.contracts.coin_kit import REVERTS, SHORT, TRUE, WRONG_WORD, Coin
+from tests.contracts.coin_kit import REVERTS, REVERTS_WITH_YES, SHORT, TRUE, WRONG_WORD, Coin
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_an_account_with_code_is_asked_in_the_first_form_too(coin, bob):
     assert coin.balances(bob) == [10]
 
 
-@pytest.mark.parametrize("mode", [REVERTS, WRONG_WORD, TRUE, SHORT])
+@pytest.mark.parametrize("mode", [REVERTS, WRONG_WORD, TRUE, SHORT, REVERTS_WITH_YES])
 def test_an_account_with_code_that_does_not_say_yes_pays_nothing(coin, bob, refused, mode):
     wallet = coin.wallet(500)
     made = coin.authorization(wallet.address, bob, 10)

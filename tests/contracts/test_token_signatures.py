@@ -294,6 +294,21 @@ def test_nobody_else_takes_a_nonce_back(coin, alice, bob, refused, split):
     coin.send(coin.bringing(made, coin.signature(made)), bob)
 
 
+@BOTH
+@pytest.mark.parametrize("signature", [bytes(65), bytes(64) + b"\x1b", b"\xff" * 64 + b"\x1b"])
+def test_a_signature_of_nobody_is_not_the_zero_address(coin, bob, refused, signature, split):
+    made = coin.authorization(NOBODY, bob, 0)
+    for call in (
+        coin.bringing(made, signature, split=split),
+        coin.bringing(made, signature, Bringer.PAYEE, split=split),
+        coin.cancelling(NOBODY, made.nonce, signature, split=split),
+    ):
+        with refused("eip3009: not signed by the payer"):
+            coin.send(call, bob)
+    with refused("eip2612: not signed by the owner"):
+        coin.send(coin.permitting(coin.permit(NOBODY, bob), signature, split=split), bob)
+
+
 # --- the second forms, byte by byte
 
 
