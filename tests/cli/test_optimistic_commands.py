@@ -79,6 +79,9 @@ def test_an_answer_is_asked_claimed_watched_settled_and_paid(tally: Any, kernel:
 def test_a_wrong_claim_is_refuted_by_a_watcher_and_by_hand(tally: Any, kernel: Any, tmp_path: Path) -> None:
     first, second = ask(tally), ask(tally)
     lie(tmp_path, kernel, first)
+    watching = (*VERB, "watch", "mlp.kernel.json", "--once", "--min-bond")
+    assert [one["deed"] for one in tally(*watching, "0.51")[1]["seen"]] == ["left"]
+    assert tally(*watching, "little")[1]["code"] == "amount.form"
     status, looked = tally(*VERB, "watch", "mlp.kernel.json", "--once")
     (seen,) = looked["seen"]
     assert (status, seen["request"], seen["deed"]) == (0, first, "refuted")

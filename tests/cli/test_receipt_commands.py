@@ -61,7 +61,8 @@ def test_a_direct_answer_has_a_receipt_that_is_rechecked(tally: Any, kernel: Any
     status, verified = tally(*WITH_KERNEL)
     assert (status, verified["checks_passed"]) == (0, verified["checks_total"])
     assert (verified["mode"], verified["output"], verified["request"]) == ("direct", output, asked["request"])
-    assert failed(tally, *WITH_KERNEL, "--offline") == set()
+    assert failed(tally, *WITH_KERNEL, "--offline", "--workspace", "nowhere") == set()
+    assert tally(*WITH_KERNEL, "--workspace", "nowhere")[1]["code"] == "workspace.missing"
     status, error = tally(*VERIFY)
     assert (status, error["code"], "--kernel" in error["hint"]) == (2, "receipt.kernel", True)
     assert {"model digest", "output"} <= failed(tally, *VERIFY, "--kernel", "trees.kernel.json")

@@ -20,6 +20,10 @@ from tallystick.tally import Tally
 
 R = TypeVar("R")
 
+workspace_option = click.option(
+    "--workspace", "-w", type=click.Path(path_type=Path), envvar="TALLY_WORKSPACE", default=Path(FOLDER),
+    show_default=True, help="The workspace folder, where one is needed.",
+)  # fmt: skip
 PASSPHRASE_FILE = "TALLY_PASSPHRASE_FILE"  # noqa: S105  a variable's name
 
 

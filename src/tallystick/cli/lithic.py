@@ -11,7 +11,7 @@ import click
 from tallystick.cli.committee import committee
 from tallystick.cli.committee_node import node
 from tallystick.cli.direct import direct
-from tallystick.cli.door import answers, ask_passphrase, in_workspace
+from tallystick.cli.door import answers, ask_passphrase, in_workspace, workspace_option
 from tallystick.cli.kernel_inputs import read_artifact, read_csv, read_inputs, read_origin
 from tallystick.cli.kernel_options import bits_options, graph_of, graph_options, precision_of
 from tallystick.cli.kernel_tables import (
@@ -37,7 +37,6 @@ from tallystick.core.limits import (
     ONNX_KERNEL_BYTES_MAX,
 )
 from tallystick.store.files import read_bounded, write_atomic
-from tallystick.store.workspace import FOLDER
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
@@ -46,10 +45,6 @@ if TYPE_CHECKING:
     from tallystick.lithic.tables import Rows
 
 _FILE = click.Path(path_type=Path)
-_WORKSPACE = click.option(
-    "--workspace", "-w", type=_FILE, envvar="TALLY_WORKSPACE", default=Path(FOLDER), show_default=True,
-    help="The workspace folder, where one is needed.",
-)  # fmt: skip
 
 
 @click.group("lithic")
@@ -84,7 +79,7 @@ def model() -> None:
 @click.option("--out", type=_FILE, help="Where the kernel is written; NAME.kernel.json if left out.")
 @click.option("--document", type=_FILE, help="Where the integer model alone is written, for a version's folder.")
 @click.option("--report", type=_FILE, help="Where an HTML report on --test is written.")
-@_WORKSPACE
+@workspace_option
 @answers
 def build(output: Output, onnx: Path, **options: Any) -> None:
     """Compile the trained model in the file ONNX to a kernel; refuse it where it lost too much in integers."""
@@ -191,7 +186,7 @@ def verify(output: Output, tally: Tally, version: str, verbose: bool) -> int:
 @click.option("--clip", is_flag=True, help="Take what is outside its range as the range's end, instead of refusing it.")
 @click.option("--at", "place", help="Ask a contract, too, and compare: an address, MODEL@SEQ or MODEL@CHANNEL.")
 @click.option("--gas", is_flag=True, help="Run the code, too, and say what it takes.")
-@_WORKSPACE
+@workspace_option
 @answers
 def predict(
     output: Output,

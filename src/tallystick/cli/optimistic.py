@@ -108,15 +108,20 @@ def claim(output: Output, desk: OptimisticDesk, kernel: Path, request: str, appr
 @optimistic.command()
 @click.argument("kernels", type=_FILE, nargs=-1, required=True)
 @click.option("--once", is_flag=True, help="Look once, and end with status 1 if a wrong claim stands.")
+@click.option("--min-bond", default="0", show_default=True, help="Leave claims under a smaller bond alone.")
 @click.option("--poll", "poll_s", default=NODE_POLL_S, show_default=True, help="Seconds between looks at the chain.")
 @at("optimistic")
-def watch(output: Output, desk: OptimisticDesk, kernels: tuple[Path, ...], once: bool, poll_s: float) -> int:
+def watch(
+    output: Output, desk: OptimisticDesk, kernels: tuple[Path, ...], once: bool, min_bond: str, poll_s: float
+) -> int:
     """Compute every claim about the models of KERNELS again, and refute the wrong ones; stop with Ctrl-C.
 
     Nothing but the chain is remembered: killed at any point and started again, a watcher finds what was claimed
-    meanwhile. What it is owed is collected every hour. With --json each claim that was looked at is a line.
+    meanwhile. Refuting costs gas, and whoever asks sets the bond, so --min-bond says what is worth it. What the account
+    is owed is collected every hour. With --json each claim that was looked at is a line.
     """
-    watcher = desk.watcher([checked_kernel(output, path) for path in kernels])
+    bond_min = desk.place.coin.parse(min_bond, "--min-bond")
+    watcher = desk.watcher([checked_kernel(output, path) for path in kernels], bond_min=bond_min)
     if once:
         seen = watcher.step()
         wrong = [one for one in seen if one.deed in _STANDS]

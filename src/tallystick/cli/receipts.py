@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tallystick.cli.assurance_door import advised
-from tallystick.cli.door import in_workspace
+from tallystick.cli.door import answers, ask_passphrase, workspace_option
 from tallystick.cli.kernel_inputs import read_artifact
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output
@@ -18,6 +19,7 @@ from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
+    from tallystick.chain.node import Node
     from tallystick.lithic.receipts.receipt import AnswerReceipt
 
 out_option = click.option("--out", type=click.Path(path_type=Path), help="Write the receipt to this file.")
@@ -30,8 +32,9 @@ out_option = click.option("--out", type=click.Path(path_type=Path), help="Write 
     "--offline", is_flag=True, help="Ask no chain: the answer is right, but nothing says that it was settled."
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show the checks that held, too.")
-@in_workspace
-def verify(output: Output, tally: Tally, receipt: Path, kernel: Path | None, offline: bool, verbose: bool) -> int:
+@workspace_option
+@answers
+def verify(output: Output, receipt: Path, kernel: Path | None, offline: bool, verbose: bool, workspace: Path) -> int:
     """Recheck RECEIPT, of any mode: that its answer is right, and that the chain settled it.
 
     The kernel is compiled again, the input computed again, signatures recovered and votes counted again; the chain is
@@ -45,13 +48,9 @@ def verify(output: Output, tally: Tally, receipt: Path, kernel: Path | None, off
     if kernel is not None:
         output.note(f"checking {kernel.name}")
         made = read_artifact(kernel).require()
-    if not offline and found.chain_id != tally.node.chain_id:
-        raise InvalidInput(
-            "receipt.chain", "the receipt is of another chain than this workspace", expected=tally.node.chain_id,
-            got=found.chain_id, hint="verify it in a workspace on that chain; --offline asks no chain",
-        )  # fmt: skip
-    with advised():
-        report = check_receipt(found, kernel=made, node=None if offline else tally.node)
+    with advised(), contextlib.ExitStack() as stack:
+        node = None if offline else _node_of(found, stack.enter_context(Tally.open(workspace, ask_passphrase)))
+        report = check_receipt(found, kernel=made, node=node)
     output.report(report, {"receipt": str(receipt), **receipt_facts(found)}, verbose)
     return 0 if report.ok else EXIT_FAULTS_FOUND
 
@@ -78,3 +77,13 @@ def give_receipt(output: Output, receipt: AnswerReceipt, out: Path | None) -> No
         write_atomic(out, data)
     value = {**receipt_facts(receipt), "receipt": str(out) if out else data.decode()}
     output.result(value, f"receipt written to {out}" if out else data.decode())
+
+
+def _node_of(receipt: AnswerReceipt, tally: Tally) -> Node:
+    """Return the workspace's chain if it is the receipt's; raises InvalidInput "receipt.chain"."""
+    if receipt.chain_id != tally.node.chain_id:
+        raise InvalidInput(
+            "receipt.chain", "the receipt is of another chain than this workspace", expected=tally.node.chain_id,
+            got=receipt.chain_id, hint="verify it in a workspace on that chain; --offline asks no chain",
+        )  # fmt: skip
+    return tally.node

@@ -119,6 +119,15 @@ def test_a_lie_that_nobody_could_refute_in_time_is_told_and_no_more(scene: Scene
     assert scene.deeds(scene.watcher()) == []  # it is over, and not ours to look at
 
 
+def test_a_lie_under_a_small_bond_is_left_alone_by_who_says_so(scene: Scene) -> None:
+    fund(scene)
+    lie = scene.lie("one")
+    frugal = Watcher([scene.desk], scene.watches, bond_min=BOND + 1)
+    assert scene.deeds(frugal) == [("left", lie)]
+    assert scene.deeds(frugal) == []
+    assert scene.deeds(Watcher([scene.desk], scene.watches, bond_min=BOND)) == [("refuted", lie)]
+
+
 def test_claims_about_other_models_are_left_alone(scene: Scene) -> None:
     other = compile_staged(kernel_models.trees())
     with pytest.raises(VerificationFailed):  # its stages are not there

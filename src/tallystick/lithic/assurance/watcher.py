@@ -27,8 +27,9 @@ from tallystick.lithic.assurance.trace import Fault, first_fault
 class Seen:
     """What a step made of one claim.
 
-    deed    "right"; "refuted"; "gone", which is wrong and fell to somebody else; "failed", which is wrong and stands
-            and is tried again; "waiting" for the chain; "too late", which is wrong and stands for ever
+    deed    "right"; "left" alone for its small bond; "refuted"; "gone", which is wrong and fell to somebody else;
+            "failed", which is wrong and stands and is tried again; "waiting" for the chain; "too late", which is wrong
+            and stands for ever
     detail  the stage at which it is wrong, and why it could not be refuted
     """
 
@@ -42,11 +43,12 @@ class Watcher:
 
     desks        of the models, all by the same contract
     first_block  before it the contract has no event
+    bond_min     claims under a smaller bond are left alone: refuting costs gas, and whoever asks sets the bond
     raises       InvalidInput "watch.none"; VerificationFailed "report.failed" when a stage is not on the chain byte for
                  byte: a claim is wrong by what the stages answer
     """
 
-    def __init__(self, desks: Iterable[Optimistic], outbox: Outbox, *, first_block: int = 0) -> None:
+    def __init__(self, desks: Iterable[Optimistic], outbox: Outbox, *, first_block: int = 0, bond_min: int = 0) -> None:
         self._desks = {desk.staged.address: desk for desk in desks}
         if not self._desks:
             raise InvalidInput("watch.none", "there is no model to watch", expected="one or more")
@@ -55,6 +57,7 @@ class Watcher:
         self._contract = next(iter(self._desks.values())).contract
         self._outbox = outbox
         self._first_block = first_block
+        self._bond_min = bond_min
         self._next_block: int | None = None
         self._judged: set[bytes] = set()  # claims that are right, or over
         self._waiting: dict[bytes, Claimed] = {}
@@ -120,10 +123,14 @@ class Watcher:
         """Return what became of a claim; None for what is not ours to look at, and where nothing is new."""
         request, is_past = self._request(claimed), now_s >= claimed.deadline
         stands = request is not None and _is_standing(request, claimed)
-        desk = self._desk(claimed) if stands or (request is not None and not is_past) else None
-        if desk is None:
+        requested = self._requested(claimed) if stands or (request is not None and not is_past) else None
+        desk = None if requested is None else self._desks.get(requested.model)
+        if requested is None or desk is None:
             self._forget(key)
             return None
+        if requested.asked.bond < self._bond_min:
+            self._forget(key)
+            return Seen("left", claimed.request_id, "its bond is too small")
         is_new = key not in self._faults
         fault = self._faults.get(key) or first_fault(desk.right(claimed.request_id), claimed.hashes)
         if fault is None:
@@ -151,11 +158,10 @@ class Watcher:
         except Rejected:
             return None  # a reorganisation took it away
 
-    def _desk(self, claimed: Claimed) -> Optimistic | None:
-        """Return the desk of the model that was asked; None for models of others."""
+    def _requested(self, claimed: Claimed) -> Requested | None:
         topics = (Requested.topic, claimed.request_id)
         logs = self._outbox.node.logs(self._contract.address, topics, from_block=self._first_block)
-        return self._desks.get(Requested.decode(logs[0]).model) if logs else None
+        return Requested.decode(logs[0]) if logs else None  # none where a reorganisation is under way
 
     def _forget(self, key: bytes) -> None:
         self._waiting.pop(key, None)

@@ -240,7 +240,8 @@ class CommitteeDesk:
 
     def requests(self, limit: int) -> list[Opened]:
         """Return the newest requests, the youngest first."""
-        return [self._opened(log) for log in reversed(self._events((RequestOpened.topic,))[-limit:])]
+        found = self.place.newest(self._tally.node, (RequestOpened.topic,), limit)
+        return [self._opened(log) for log in found]
 
     def now_s(self) -> int:
         """Return the time of the block to come: the chain's, or the clock's where the chain stands still."""

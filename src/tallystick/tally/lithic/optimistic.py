@@ -110,10 +110,10 @@ class OptimisticDesk:
             raise Rejected("optimistic: no claim", "no claim stands that could be refuted")
         return self._of(kernel).refute(self._tally.outbox, request_id)
 
-    def watcher(self, kernels: Sequence[Kernel]) -> Watcher:
+    def watcher(self, kernels: Sequence[Kernel], *, bond_min: int = 0) -> Watcher:
         """Return what watches the claims about these kernels' models; as `Watcher`."""
         desks = [self._published(kernel) for kernel in kernels]
-        return Watcher(desks, self._tally.outbox, first_block=self.place.first_block)
+        return Watcher(desks, self._tally.outbox, first_block=self.place.first_block, bond_min=bond_min)
 
     def settle(self, request_id: bytes) -> Standing:
         """Return the request, which is over, by its claim or without one; raises Rejected "optimistic: too early"."""
@@ -152,7 +152,8 @@ class OptimisticDesk:
 
     def requests(self, limit: int) -> list[Standing]:
         """Return the newest requests, the youngest first."""
-        return [self._standing(log) for log in reversed(self._events(Requested.topic)[-limit:])]
+        found = self.place.newest(self._tally.node, (Requested.topic,), limit)
+        return [self._standing(log) for log in found]
 
     def now_s(self) -> int:
         """Return the time of the block to come: the chain's, or the clock's where the chain stands still."""
@@ -167,7 +168,7 @@ class OptimisticDesk:
         claim = Claimed.decode(claims[-1]) if claims else None
         return Standing(requested, request, _words(request, self.now_s()), claim, fallen)
 
-    def _events(self, topic: bytes, request_id: bytes | None = None) -> list[Log]:
+    def _events(self, topic: bytes, request_id: bytes) -> list[Log]:
         return self._tally.node.logs(self.place.address, (topic, request_id), from_block=self.place.first_block)
 
     def _send(self, call: Call, intent: str) -> None:

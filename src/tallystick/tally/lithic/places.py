@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tallystick.chain.calls import Log
 from tallystick.chain.coin import Coin, read_coin
 from tallystick.chain.deploy import check_code, deploy, find_birth, read_coin_of
 from tallystick.chain.deployments import Deployment, record_deployment
+from tallystick.chain.log_query import Topics
+from tallystick.chain.node import Node
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
+from tallystick.core.limits import LOG_RANGE_BLOCKS_MAX
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
@@ -38,10 +42,20 @@ class Place:
         raises  InvalidInput "request.none"
         """
         consumer = bytes.fromhex(tally.account.address[2:]).rjust(32, b"\0")
-        logs = tally.node.logs(self.address, (topic, None, consumer), from_block=self.first_block)
-        if not logs:
+        found = self.newest(tally.node, (topic, None, consumer), 1)
+        if not found:
             raise InvalidInput("request.none", f"this account asked nothing of {self.address}", hint="`ask` first")
-        return logs[-1].topics[1]
+        return found[0].topics[1]
+
+    def newest(self, node: Node, topics: Topics, limit: int) -> list[Log]:
+        """Return the newest events with these topics, the youngest first; no more of the history is read than that."""
+        found: list[Log] = []
+        last = node.block_number()
+        while len(found) < limit and last >= self.first_block:
+            first = max(self.first_block, last - LOG_RANGE_BLOCKS_MAX + 1)
+            found += reversed(node.logs(self.address, topics, from_block=first, to_block=last))
+            last = first - 1
+        return found[:limit]
 
     def pay(self, tally: Tally, units: int, *, approve: bool) -> None:
         """Return if the contract can be paid so much by this workspace's account.
