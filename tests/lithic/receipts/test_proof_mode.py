@@ -65,7 +65,7 @@ def test_every_contract_that_keeps_answers_has_a_mode_of_its_own_and_none_is_4()
     assert keepers == set(CONTRACTS.values())
     assert set(CONTRACTS) == set(Mode) - {Mode.PROOF}
     tests = Path(__file__).parents[2] / "contracts"
-    for name in ("test_direct.py", "test_optimistic.py", "test_committee.py"):
+    for name in ("test_direct.py", "test_optimistic_reading.py", "test_committee_reading.py"):
         text = (tests / name).read_text("utf-8")
         assert '"mode": Mode.PROOF' in text or '"mode": 4' in text
 
