@@ -58,13 +58,18 @@ def test_a_request_is_paid_in_a_token_that_the_contract_may_take(tally: Any, tok
     assert (status, shown["state"], shown["coin"]["address"]) == (0, "claimed", token)
 
 
-def test_a_bond_is_paid_in_a_token(tally: Any, token: str) -> None:
+def test_a_bond_is_paid_in_a_token(tally: Any, token: str, workspace: Path) -> None:
     ours = tally(*COMMITTEE, "deploy", "--coin", token)[1]["address"]
     assert tally("chain", "deploy")[1]["Committee"] == ours  # which does not lead back to the native coin
     status, error = tally(*COMMITTEE, "register", "--bond", "1")
     assert (status, error["code"]) == (2, "coin.allowance")
     assert tally(*COMMITTEE, "register", "--bond", "1", "--approve")[1]["bond"] == "1"
+    with Tally.open(workspace, lambda _: "") as opened:  # too little was allowed before: some tokens want it taken back
+        place = opened.lithic.committee().place
+        place.coin.approve(opened.outbox, place.address, 7)
     assert tally(*COMMITTEE, "top-up", "0.5", "--approve")[1]["bond"] == "1.5"
+    with Tally.open(workspace, lambda _: "") as opened:
+        assert place.coin.allowance(opened.node, opened.account.address, place.address) == 0  # nothing is left over
     assert tally(*COMMITTEE, "top-up", "0.75", "--approve")[1]["code"] == "coin.balance"
     listed = tally(*COMMITTEE, "providers")[1]
     assert (listed["coin"]["address"], listed["providers"][0]["bond"]) == (token, "1.5")
