@@ -138,6 +138,11 @@ period = "1d"
 '''.encode()
 
 
+def transfer(payee: str, amount: int) -> bytes:
+    """Return the calldata of an ERC-20 transfer."""
+    return bytes.fromhex("a9059cbb") + bytes(12) + bytes.fromhex(payee[2:]) + amount.to_bytes(32, "big")
+
+
 def whole() -> Policy:
     """Return the policy that uses every part."""
     return read_policy(WHOLE)

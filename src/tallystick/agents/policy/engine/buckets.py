@@ -1,6 +1,7 @@
 """Token buckets in exact integers: linear accrual whose remainder stays in the instant of the last count.
 
-Mirrors `agents/account/buckets.vy`. In any time T no more leaves a bucket than cap + refill * T / period.
+Mirrors `agents/account/buckets.vy`. In any time T no more leaves a bucket than cap + refill * T / period. The instant
+is in whole seconds and rounded up, so each count may cost less than one smallest unit: the safe side.
 """
 
 from __future__ import annotations
