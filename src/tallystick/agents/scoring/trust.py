@@ -128,10 +128,13 @@ class Trust:
         found = [self.score(own, ratings, without=seed.account) for seed in self.seeds]
         return min(found, key=lambda one: one.permille), max(found, key=lambda one: one.permille)
 
-    def border(self, region: Collection[str]) -> int:
-        """Return how much trust can enter a set of accounts that holds no seed: no flow that it directs is greater."""
+    def border(self, region: Collection[str], own: Collection[str] = ()) -> int:
+        """Return how much trust can enter a set of accounts that holds no seed: no flow that it directs is greater.
+
+        own  the accounts of the agent in question, which take no part
+        """
         inside = frozenset(region)
-        edges = self._edges(frozenset())
+        edges = self._edges(frozenset(own))
         return sum(room for giver, taker, room in edges if giver not in inside and taker in inside)
 
     def _gates(self, own: frozenset[str], said: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -149,7 +152,8 @@ class Trust:
             if not 0 <= permille <= WHOLE:
                 raise InvalidInput("scoring.rating", "not parts of a thousand", expected="0 … 1000", got=permille)
             room = min(paid_here[client], max(spent_elsewhere[client], self._allotted.get(client, 0)))
-            gates[client] = room * permille // WHOLE, room - room * permille // WHOLE
+            if room and client in self._nodes:
+                gates[client] = room * permille // WHOLE, room - room * permille // WHOLE
         return gates
 
     def _vouched(self, price: int, burned: int) -> int:

@@ -91,7 +91,7 @@ def _entry_check(entry: LogEntry, receipt: Receipt | None) -> Check:
     try:
         leaf = merkle.leaf_hash(receipt.entry)
         merkle.verify_inclusion(entry.index, entry.size, leaf, receipt.path, entry.root)
-    except VerificationFailed as error:
+    except (InvalidInput, VerificationFailed) as error:
         return Check.failed("entry", error)
     return Check.equal("entry", entry.leaf, leaf, f"index {entry.index} of {entry.size}")
 
