@@ -13,7 +13,7 @@ import pytest
 
 from tallystick.contracts import artifact
 from tallystick.core import canonical
-from tallystick.core.errors import InvalidInput, VerificationFailed
+from tallystick.core.errors import InvalidInput, Unavailable, VerificationFailed
 from tallystick.lithic.kernel import compile_integer
 from tallystick.lithic.receipts.answer import AssuredAnswer, Mode
 from tallystick.lithic.receipts.checking import check_receipt
@@ -141,9 +141,27 @@ def test_an_answer_that_is_not_final_is_right_and_not_settled(ledger: Ledger) ->
 def test_an_answer_that_was_not_kept_is_asked_of_the_kernel_again(ledger: Ledger) -> None:
     told = direct(ledger, is_kept=False)
     assert told.failures(told.receipt, on_chain=True) == []
+    wrong = changed(told.receipt, output=told.receipt.answer.output[::-1])
+    assert told.failures(wrong, on_chain=True) == ["output", "kernel's answer"]
     other = ledger.deploy(artifact("DirectModel").bytecode)
     kept_nowhere = replace(direct(ledger).receipt, contract=other)
     assert told.failures(kept_nowhere, on_chain=True) == ["request id", "settled answer"]
+
+
+def test_a_chain_that_is_silent_says_nothing_against_a_receipt(made: Made) -> None:
+    class Silent:
+        """A node that knows its chain, and answers nothing more."""
+
+        chain_id = made.receipt.chain_id
+
+        def __getattr__(self, name: str) -> Any:
+            def refuse(*_: Any, **__: Any) -> Any:
+                raise Unavailable("chain.timeout", "no answer")
+
+            return refuse
+
+    with pytest.raises(Unavailable):
+        check_receipt(made.receipt, kernel=made.kernel, node=Silent())  # type: ignore[arg-type]
 
 
 def test_a_receipt_of_another_chain_contract_or_model_is_seen(made: Made, tmp_path: Any) -> None:

@@ -21,19 +21,20 @@ committee the verifier brings the members' standings, or lets them be read from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallystick.core.checks import Check, Report
 from tallystick.core.digest import sha256
-from tallystick.core.errors import InvalidInput, Rejected, TallystickError
+from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.lithic.assurance.staged import StagedModel, compile_staged
 from tallystick.lithic.committee import request as committee_request
 from tallystick.lithic.committee.votes import CommitteeEvidence, Standing
 from tallystick.lithic.integer import document
+from tallystick.lithic.integer.model import Vector
 from tallystick.lithic.integer.reference import predict, unpack
 from tallystick.lithic.kernel import Kernel
-from tallystick.lithic.receipts.answer import Mode
+from tallystick.lithic.receipts.answer import AssuredAnswer, Mode
 from tallystick.lithic.receipts.direct import DirectEvidence
 from tallystick.lithic.receipts.optimistic import OptimisticEvidence
 from tallystick.lithic.receipts.receipt import AnswerReceipt
@@ -49,6 +50,8 @@ CONTRACTS: Final = {
 }
 
 Computed = DirectEvidence | OptimisticEvidence
+
+_SAYS: Final = (Rejected, InvalidInput, VerificationFailed)  # what a chain says of a receipt; that it is silent is none
 
 
 def check_receipt(
@@ -142,20 +145,24 @@ def _check_chain(receipt: AnswerReceipt, contracts: Kernel | StagedModel | None,
     try:
         check_code(node, name, receipt.contract, has_immutables=has_coin(name))
         yield Check("contract", True, f"{name} at {receipt.contract}")
-    except TallystickError as error:
+    except _SAYS as error:
         yield Check.failed("contract", error)
     # 9
     if contracts is not None:
         yield from _check_codes(contracts, node)
     # 10
+    if isinstance(receipt.evidence, DirectEvidence) and not receipt.evidence.is_kept:
+        evidence, outputs = receipt.evidence, len(answer.output)
+        yield _said("kernel's answer", answer, lambda: _asked_again(evidence, outputs, node))
+    else:
+        yield _said("settled answer", answer, lambda: read_answer(node, receipt.contract, answer))
+
+
+def _said(name: str, answer: AssuredAnswer, ask: Callable[[], Vector]) -> Check:
     try:
-        if isinstance(receipt.evidence, DirectEvidence) and not receipt.evidence.is_kept:
-            said = _asked_again(receipt.evidence, len(answer.output), node)
-        else:
-            said = read_answer(node, receipt.contract, answer)
-        yield Check.equal("settled answer", answer.output, said, "what the chain says now")
-    except TallystickError as error:
-        yield Check.failed("settled answer", error)
+        return Check.equal(name, answer.output, ask(), "what the chain says now")
+    except _SAYS as error:
+        return Check.failed(name, error)
 
 
 def _check_codes(contracts: Kernel | StagedModel, node: Node) -> Iterator[Check]:
@@ -166,7 +173,7 @@ def _check_codes(contracts: Kernel | StagedModel, node: Node) -> Iterator[Check]
         yield Check.equal(code.name, code.code, node.code(code.address), f"at {code.address}")
 
 
-def _asked_again(evidence: DirectEvidence, outputs: int, node: Node) -> tuple[int, ...]:
+def _asked_again(evidence: DirectEvidence, outputs: int, node: Node) -> Vector:
     from tallystick.lithic.contract import DeployedKernel
 
     return DeployedKernel(node, evidence.kernel).predict(evidence.data, outputs)
