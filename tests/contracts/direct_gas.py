@@ -22,6 +22,17 @@ def bare(kernel: address, data: Bytes[8192]) -> uint256:
     return before - msg.gas
 
 @external
+@payable
+def ask(assurance: address, terms: Bytes[2816], data: Bytes[8192]) -> bytes32:
+    return extcall IAssurance(assurance).ask(0, terms, data, value=msg.value)
+
+@external
+def read(assurance: address, answer: IAssurance.AssuredAnswer) -> uint256:
+    before: uint256 = msg.gas
+    output: DynArray[int256, 256] = staticcall IAssurance(assurance).read_answer(answer)
+    return before - msg.gas
+
+@external
 def assured(direct: address, terms: Bytes[2816], data: Bytes[8192], answer: IAssurance.AssuredAnswer) -> uint256:
     before: uint256 = msg.gas
     asked: bytes32 = extcall IAssurance(direct).ask(0, terms, data)

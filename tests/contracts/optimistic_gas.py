@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from eth_abi.abi import encode
+
+from tallystick.chain.calls import Call
+from tallystick.lithic.receipts.reading import ANSWER_ABI
 from tallystick.lithic.shapes import shape
-from tests.contracts.optimistic_kit import WINDOW, Kit
+from tests.contracts.direct_gas import GAUGE
+from tests.contracts.kernels import compiled, selector
+from tests.contracts.optimistic_kit import FEE, WINDOW, Kit
 
 
 def optimistic_costs(ledger):
@@ -21,4 +27,20 @@ def optimistic_costs(ledger):
     made["claim"] = kit.claim(request_id, right).gas_used
     kit.wait_until(ledger.time + WINDOW)
     made["make final"] = ledger.send(kit.finalising(request_id, right), anybody).gas_used
+    made["read a final answer, execution"] = read_cost(ledger, kit, x)
     return {f"OptimisticModel: {step}, 400-32-16-10": cost for step, cost in made.items()}
+
+
+def read_cost(ledger, kit, x):
+    """Return what a contract pays to read the final answer that it asked for."""
+    gauge = ledger.deploy(compiled(GAUGE))
+    given = [kit.contract.address, kit.terms(), kit.data(x)]
+    asking = selector("ask(address,bytes,bytes)") + encode(["address", "bytes", "bytes"], given)
+    asked = kit.keep(x, ledger.send(Call(gauge, asking, FEE), ledger.accounts[4]))
+    right = kit.right(asked)
+    kit.wait_until(kit.claim(asked, right).time + WINDOW)
+    ledger.send(kit.finalising(asked, right), ledger.accounts[4])
+    types = ["address", ANSWER_ABI]
+    values = [kit.contract.address, kit.receipt(asked, right).to_abi()]
+    reading = selector(f"read({','.join(types)})") + encode(types, values)
+    return int.from_bytes(ledger.call(gauge, reading))
