@@ -47,12 +47,12 @@ class SignedIntent:
     def sign(cls, intent: Intent, secret: bytes) -> SignedIntent:
         """Return the record signed with its session's key.
 
-        raises  InvalidInput "intent.signer" for another key
+        raises  InvalidInput "intent.key" for another key
         """
         signed = cls(intent, eip712.sign_digest(secret, signing_digest(intent)))
         if signed.signer() != intent.session:
             raise InvalidInput(
-                "intent.signer", "the key is not the session's", expected=intent.session, got=signed.signer()
+                "intent.key", "the key is not the session's", expected=intent.session, got=signed.signer()
             )
         return signed
 
