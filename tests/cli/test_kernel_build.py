@@ -62,7 +62,7 @@ def test_a_network_of_logits_is_told_its_classes_and_bits(tally: Any, folder: Pa
         (("--labels", "a,,b"), "cli.labels", ""),
         (("--labels", "a,b,a"), "cli.labels", ""),
         (("--labels", "a,b"), "onnx.output", ""),
-        (("--output", "no such"), "onnx.output", ""),
+        (("--graph-output", "no such"), "onnx.output", ""),
     ],
 )
 def test_bits_and_names_that_make_no_sense_are_refused_in_words(

@@ -17,7 +17,7 @@ from tallystick.chain.outbox import Outbox
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.lithic.contract import DeployedKernel, Registration, read_answer
 from tallystick.lithic.integer import document
-from tallystick.lithic.integer.model import Dense, IntegerModel, MaxPool, Squares, Step, Table, Trees
+from tallystick.lithic.integer.model import Dense, Field, Input, IntegerModel, MaxPool, Squares, Step, Table, Trees
 from tallystick.lithic.integer.model import Node as Fork
 from tallystick.lithic.integer.reference import pack
 from tallystick.lithic.kernel import Kernel, compile_integer
@@ -148,6 +148,22 @@ def _deep(depth: int) -> Fork | tuple[int, ...]:
 def test_a_model_that_no_contracts_can_hold_is_refused_in_words(steps: list[Step]) -> None:
     with pytest.raises(InvalidInput) as refused:
         compile_integer(kernel_models.model(*steps, inputs=1_500))
+    assert refused.value.code == "kernel.size"
+
+
+@pytest.mark.parametrize(
+    ("count", "high", "fits"), [(1_700, 1_000, True), (1_800, 1_000, False), (1_800, 65_535, True)]
+)
+def test_ranges_narrower_than_their_fields_are_checked_in_the_kernel_and_fill_it(
+    count: int, high: int, fits: bool
+) -> None:
+    fields = tuple(Field(f"x{k}", 0, high, "0", "1") for k in range(count))
+    whole = IntegerModel("wide", Input(16, fields), (Dense(((1,) * count,), (0,)),), "none", (), "1")
+    if fits:
+        assert compile_integer(whole).worst_gas > 0
+        return
+    with pytest.raises(InvalidInput) as refused:
+        compile_integer(whole)
     assert refused.value.code == "kernel.size"
 
 

@@ -35,9 +35,7 @@ def bits_options(function: F) -> F:
 def graph_options(function: F) -> F:
     """Give a command the options by which an ONNX file is read."""
     function = click.option("--labels", help="Names of the classes, comma-separated; the file's if left out.")(function)
-    function = click.option("--output", "scores", help="The output of the file to answer, where it has several.")(
-        function
-    )
+    function = click.option("--graph-output", help="The output of the file to answer, where it has several.")(function)
     kinds = click.Choice(["classes", "value", "clusters"])
     function = click.option("--task", type=kinds, help="What the scores are for, if the file does not say.")(function)
     return click.option("--name", help="The model's name; the file's if left out.")(function)
@@ -60,4 +58,4 @@ def graph_of(options: dict[str, Any], name: str) -> Graph:
     labels = () if options["labels"] is None else tuple(one.strip() for one in options["labels"].split(","))
     if len(set(labels)) != len(labels) or not all(labels):
         raise InvalidInput("cli.labels", "--labels has an empty name, or one twice", got=options["labels"][:80])
-    return Graph(options["name"] or name, output=options["scores"], task=options["task"], labels=labels)
+    return Graph(options["name"] or name, output=options["graph_output"], task=options["task"], labels=labels)

@@ -59,7 +59,7 @@ def built_tables(built: Built, written: Mapping[str, Path]) -> list[str | Table]
         f"code         {len(artifact.code):,} bytes, {len(artifact.parts)} parts",
         f"gas          {artifact.worst_gas:,} at most, without the 21,000 and calldata",
         f"input        {_bits(artifact)}",
-        f"score error  {_error(artifact)}",
+        f"score error  {_error(artifact)}; proven",
     ]
     if built.quality is None:
         return [*lines, "quality      not measured: no --test"]
@@ -87,7 +87,7 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
         *([f"… and {more} more"] if more else []),
         table("steps", columns, [*(_step_cells(line, found) for line in found.steps), _rest_cells(found)]),
         f"proof {proof}",
-        f"score error {_error(artifact)}",
+        f"score error {_error(artifact)}" + (_BELIEVED if artifact.derivation else ""),
         f"code {found.code_bytes:,} bytes" + "".join(f" + {size:,}" for size in found.part_bytes),
         gas_table(found.typical, found.worst_gas, found.deployment_gas),
     ]
@@ -172,7 +172,8 @@ def _error(artifact: Artifact) -> str:
     bound = artifact.derivation.bound
     free, grid, anywhere = (f"{max(map(float, one)):.3g}" for one in (bound.uncapped, bound.on_grid, bound.in_range))
     capped = f", {free} where nothing is capped" if free != grid else ""
-    return f"{grid} at most on the grid{capped}, {anywhere} off it; proven"
+    return f"{grid} at most on the grid{capped}, {anywhere} off it"
 
 
 _FIELDS_SHOWN = 12
+_BELIEVED = "; `tally lithic model check` derives it again with --source"

@@ -174,7 +174,8 @@ def read_model(data: bytes, graph: Graph, columns: Sequence[str] = ()) -> FloatM
     if len(columns) != len(model.features):
         raise InvalidInput(
             "kernel.features", "the model has another number of features", expected=len(model.features),
-            got=f"{len(columns)} names", hint="name each feature once, in the model's order",
+            got=f"{len(columns)} names",
+            hint="name each feature once, in the model's order; a column of labels is no feature (--label)",
         )  # fmt: skip
     return replace(model, features=tuple(columns))
 

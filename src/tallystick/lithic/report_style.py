@@ -54,6 +54,7 @@ td, th { text-align: left; padding: .42rem .8rem; border-bottom: 1px solid var(-
 tr:last-child td { border-bottom: 0 } th { color: var(--quiet); font-weight: 600; white-space: nowrap }
 .number { text-align: right; white-space: nowrap } tr.differs td { background: var(--blush) }
 code { font: .86em ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap: anywhere }
+td .note { display: inline-block; min-width: 13rem }
 .up { color: var(--good) } .down { color: var(--bad) } details summary { cursor: pointer; color: var(--quiet) }
 .inputs { display: flex; flex-wrap: wrap; gap: .3rem; margin: .4rem 0; max-width: 34rem }
 .inputs span { background: var(--soft); border-radius: 5px; padding: .05rem .45rem; font-size: .82rem }

@@ -143,7 +143,7 @@ def encode(declared_input: Input, rows: Any, *, clip: bool = False) -> Integers:
         field = declared_input.fields[column]
         raise InvalidInput(
             "kernel.input", f"{field.name} of row {row} leaves its range", expected=span(field),
-            got=np.asarray(rows)[row, column],
+            got=np.asarray(rows)[row, column], hint="clip it to the range, or build with a wider one",
         )  # fmt: skip
     return clipped
 
