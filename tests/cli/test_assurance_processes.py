@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tallystick.lithic.artifact import Artifact
 from tallystick.lithic.kernel import compile_integer
 from tallystick.store.keys import Keyring
 from tallystick.store.workspace import EMBEDDED_CHAIN_ID
+from tallystick.tally import Tally
 from tests.anvil_node import running_anvil
 from tests.cli.test_optimistic_commands import ask, lie
 from tests.lithic import kernel_models
@@ -198,3 +200,23 @@ def test_a_node_that_was_killed_answers_what_was_asked_meanwhile(
     status, found = tally("lithic", "verify", "receipt.json", "--workspace", "elsewhere")  # another chain
     failed = [one["name"] for one in found["checks"] if not one["ok"]]  # though its id is the same
     assert (status, failed[0], failed[-1]) == (1, "standings", "settled answer")
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("chain", ["anvil"], indirect=True)
+def test_who_asks_again_while_a_payment_is_on_its_way_pays_once(tally: Any, places: dict[str, Path]) -> None:
+    assert tally("lithic", "committee", "register", "--bond", "1")[1]["bond"] == "1"
+    with Tally.open(places["asker"], lambda _: PASSPHRASE) as opened:
+        node, desk = opened.node, opened.lithic.committee()
+        call = desk.contract.top_up(opened.account.address, 5, value=5)
+        node.request("evm_setAutomine", [False], lambda value, _: value)
+        row = opened.outbox.send(call, key=f"Committee {desk.place.address} top up 5 at {node.block_number()}")
+        assert row.state != "mined"  # as where a command was interrupted
+        mine = threading.Timer(1.0, lambda: node.request("evm_mine", [], lambda value, _: value))
+        mine.start()
+        desk.top_up(5)
+        mine.join()
+        node.request("evm_setAutomine", [True], lambda value, _: value)
+        assert desk.me().provider.bond == 10**18 + 5
+        desk.top_up(5)  # another intent, since the first is mined
+        assert desk.me().provider.bond == 10**18 + 10

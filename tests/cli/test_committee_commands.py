@@ -137,6 +137,8 @@ REFUSED = (
     (("deploy", "--coin", "0x" + "22" * 20), 2, "chain.no_contract"),
     (ASKED, 2, "committee.members"),
     ((*ASKED, "--row", ROW), 2, "cli.input"),
+    (("request", MODEL, "--row", ROW, "--high", "1", "--fee", "0"), 2, "cli.input"),
+    (("request", "missing.json", "--text", "41", "--high", "1", "--fee", "0"), 2, "files.missing"),
     ((*ASKED, "--member", "0x" + "22" * 20), 3, "requests: no such offer"),
     ((*ASKED, "--low", "1.5"), 2, "document.decimal"),
     ((*ASKED, "--commit", "soon"), 2, "cli.usage"),

@@ -162,6 +162,7 @@ def request(output: Output, desk: CommitteeDesk, model: str, nonce: str | None, 
     What was not spent goes back when the request ends.
     """
     number = secrets.randbits(64) if nonce is None else decimal(nonce, "--nonce")
+    output.note(f"asking under the nonce {number}")
     found = desk.request(_wanted(desk, model, options), number, approve=approve)
     _show_request(output, desk, found)
 
@@ -263,6 +264,8 @@ def _data(model: str, options: dict[str, Any]) -> bytes:
     else:
         from tallystick.lithic.integer.reference import pack
 
+        if not Path(model).exists():
+            raise InvalidInput("cli.input", "--row is of a kernel", expected="the kernel's file as MODEL", got=model)
         made = read_artifact(Path(model)).kernel
         (x,) = read_inputs(made, (options["row"],), None, is_integers=options["integers"], clip=options["clip"])
         data = pack(made.model.input, x)

@@ -86,6 +86,7 @@ def ask(
     made = checked_kernel(output, kernel)
     x = row_input(made, row, integers, clip)
     key, coin = key or secrets.token_hex(8), desk.place.coin
+    output.note(f"asking under the key {key}")
     found = desk.ask(
         made, x, fee=coin.parse(fee, "--fee"), bond=coin.parse(bond, "--bond"), window_s=window, patience_s=patience,
         key=key, approve=approve,

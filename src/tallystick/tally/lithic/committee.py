@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from tallystick.chain.bindings.committee import (
     Seat,
     Terms,
 )
-from tallystick.chain.calls import Call, Log
+from tallystick.chain.calls import Log
 from tallystick.chain.coin import NATIVE
 from tallystick.chain.deployments import Deployment
 from tallystick.core.digest import sha256
@@ -32,7 +31,7 @@ from tallystick.lithic.committee.receipt import build_receipt
 from tallystick.lithic.committee.request import NO_DEMAND, NOBODY, ask_terms
 from tallystick.lithic.contract import DeployedKernel
 from tallystick.lithic.receipts.receipt import AnswerReceipt
-from tallystick.tally.lithic.places import Place, deploy_place, find_place
+from tallystick.tally.lithic.places import Place, deploy_place, find_place, now_s
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
@@ -128,28 +127,29 @@ class CommitteeDesk:
     def top_up(self, amount: int, *, approve: bool = False) -> None:
         """The bond of this account's provider has grown by so much; raises Rejected "providers: unknown provider"."""
         self.place.pay(self._tally, amount, approve=approve)
-        self._send(self.contract.top_up(self._account, amount, value=self.place.value(amount)), f"top up {amount}")
+        call = self.contract.top_up(self._account, amount, value=self.place.value(amount))
+        self.place.send(self._tally, call, f"top up {amount}")
 
     def announce_withdrawal(self, amount: int) -> None:
         """So much of the bond is leaving; raises Rejected "providers: bond too low"."""
-        self._send(self.contract.announce_withdrawal(amount), f"announce {amount}")
+        self.place.send(self._tally, self.contract.announce_withdrawal(amount), f"announce {amount}")
 
     def withdraw_bond(self) -> int:
         """Return how much was leaving, which the account has now; raises Rejected with the contract's reasons."""
         before = self.contract.provider_at(self._account).bond
-        self._send(self.contract.withdraw_bond(), "withdraw")
+        self.place.send(self._tally, self.contract.withdraw_bond(), "withdraw")
         return before - self.contract.provider_at(self._account).bond
 
     def offer(self, model: bytes, fee: int, kernel: str = NOBODY) -> None:
         """This account answers for the model at this fee or above, under this kernel or none."""
         known = self.contract.offer_of(self._account, model)
         if (known.is_open, known.fee_min, known.kernel) != (True, fee, kernel):
-            self._send(self.contract.offer_model(model, fee, kernel), f"offer {model.hex()}")
+            self.place.send(self._tally, self.contract.offer_model(model, fee, kernel), f"offer {model.hex()}")
 
     def end_offer(self, model: bytes) -> None:
         """This account no longer answers for the model; nothing is sent when it did not."""
         if self.contract.offer_of(self._account, model).is_open:
-            self._send(self.contract.end_offer(model), f"end {model.hex()}")
+            self.place.send(self._tally, self.contract.end_offer(model), f"end {model.hex()}")
 
     def providers(self, model: bytes | None = None) -> list[Listed]:
         """Return the providers, the largest free bonds first; of a model, only those who offer it."""
@@ -192,14 +192,14 @@ class CommitteeDesk:
     def settle(self, request_id: bytes) -> Opened:
         """Return the request, which is over now; raises Rejected "rounds: not over"."""
         if self.contract.request_at(request_id).state == RequestState.OPEN:
-            self._send(self.contract.settle(request_id), f"settle {request_id.hex()}")
+            self.place.send(self._tally, self.contract.settle(request_id), f"settle {request_id.hex()}")
         return self.find(request_id)
 
     def collect(self) -> int:
         """Take what waits for this workspace's account; return how much that was, 0 where it was nothing."""
         waiting = self.contract.credit_of(self._account)
         if waiting:
-            self._send(self.contract.collect(), f"collect {waiting}")
+            self.place.send(self._tally, self.contract.collect(), f"collect {waiting}")
         return waiting
 
     def receipt(self, request_id: bytes) -> AnswerReceipt:
@@ -223,7 +223,7 @@ class CommitteeDesk:
         wrong = [member for member, output in shown.items() if output != right]
         for member in wrong:
             call = self.contract.prove_contradiction(request_id, member, opened.data)
-            self._send(call, f"contradict {member} {request_id.hex()}")
+            self.place.send(self._tally, call, f"contradict {member} {request_id.hex()}")
         return wrong
 
     # --- what the chain says
@@ -244,8 +244,8 @@ class CommitteeDesk:
         return [self._opened(log) for log in found]
 
     def now_s(self) -> int:
-        """Return the time of the block to come: the chain's, or the clock's where the chain stands still."""
-        return max(self._tally.node.block().timestamp, int(time.time()))
+        """Return the time of the block to come."""
+        return now_s(self._tally)
 
     def _opened(self, log: Log) -> Opened:
         event = RequestOpened.decode(log)
@@ -294,11 +294,6 @@ class CommitteeDesk:
 
     def _events(self, topics: tuple[bytes | None, ...]) -> list[Log]:
         return self._tally.node.logs(self.place.address, topics, from_block=self.place.first_block)
-
-    def _send(self, call: Call, intent: str) -> None:
-        """Send a call that may be wanted again later: each time it is another intent."""
-        key = f"committee {self.place.address} {intent} at {self._tally.node.block_number()}"
-        self._tally.outbox.send_and_wait(call, key=key)
 
 
 def _state(terms: Terms, request: Request, now_s: int) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tallystick.chain.bindings.optimistic_model import Claimed, OptimisticModel, Refuted, Request, Requested
-from tallystick.chain.calls import Call, Log
+from tallystick.chain.calls import Log
 from tallystick.chain.coin import NATIVE
 from tallystick.chain.deploy_code import PlacedCode
 from tallystick.chain.deployments import Deployment
@@ -21,7 +20,7 @@ from tallystick.lithic.assurance.watcher import Watcher
 from tallystick.lithic.integer.model import Vector
 from tallystick.lithic.kernel import Kernel
 from tallystick.lithic.receipts.receipt import AnswerReceipt
-from tallystick.tally.lithic.places import Place, deploy_place, find_place
+from tallystick.tally.lithic.places import Place, deploy_place, find_place, now_s
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
@@ -123,14 +122,14 @@ class OptimisticDesk:
             call = self.contract.give_back(asked)
             if found.claim is not None:
                 call = self.contract.finalise(asked, found.claim.hashes)
-            self._send(call, f"settle {request_id.hex()}")
+            self.place.send(self._tally, call, f"settle {request_id.hex()}")
         return self.find(request_id)
 
     def collect(self) -> int:
         """Take what the contract owes this workspace's account; return how much that was, 0 where it was nothing."""
         owed = self.contract.owed(self._tally.account.address)
         if owed:
-            self._send(self.contract.collect(), f"collect {owed}")
+            self.place.send(self._tally, self.contract.collect(), f"collect {owed}")
         return owed
 
     def receipt(self, kernel: Kernel, request_id: bytes) -> AnswerReceipt:
@@ -156,8 +155,8 @@ class OptimisticDesk:
         return [self._standing(log) for log in found]
 
     def now_s(self) -> int:
-        """Return the time of the block to come: the chain's, or the clock's where the chain stands still."""
-        return max(self._tally.node.block().timestamp, int(time.time()))
+        """Return the time of the block to come."""
+        return now_s(self._tally)
 
     def _standing(self, log: Log) -> Standing:
         requested = Requested.decode(log)
@@ -170,11 +169,6 @@ class OptimisticDesk:
 
     def _events(self, topic: bytes, request_id: bytes) -> list[Log]:
         return self._tally.node.logs(self.place.address, (topic, request_id), from_block=self.place.first_block)
-
-    def _send(self, call: Call, intent: str) -> None:
-        """Send a call that may be wanted again later: each time it is another intent."""
-        key = f"optimistic {self.place.address} {intent} at {self._tally.node.block_number()}"
-        self._tally.outbox.send_and_wait(call, key=key)
 
     def _published(self, kernel: Kernel) -> Optimistic:
         desk = self._of(kernel)

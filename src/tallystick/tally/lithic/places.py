@@ -6,15 +6,17 @@ workspace has one of each name, the one that was deployed or found last; any oth
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tallystick.chain.calls import Log
+from tallystick.chain.calls import Call, Log
 from tallystick.chain.coin import Coin, read_coin
 from tallystick.chain.deploy import check_code, deploy, find_birth, read_coin_of
 from tallystick.chain.deployments import Deployment, record_deployment
 from tallystick.chain.log_query import Topics
 from tallystick.chain.node import Node
+from tallystick.chain.outbox_rows import MINED
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import LOG_RANGE_BLOCKS_MAX
@@ -57,6 +59,15 @@ class Place:
             last = first - 1
         return found[:limit]
 
+    def send(self, tally: Tally, call: Call, intent: str) -> None:
+        """Send a call that may be wanted again later, each time as another intent, and wait until it is mined.
+
+        One of the same intent that is on its way already is waited for, so that who asks again does not pay twice.
+        """
+        prefix, outbox = f"{self.contract} {self.address} {intent} at ", tally.outbox
+        on_its_way = (row.key for row in outbox.pending() if row.key.startswith(prefix) and row.state != MINED)
+        outbox.send_and_wait(call, key=next(on_its_way, f"{prefix}{tally.node.block_number()}"))
+
     def pay(self, tally: Tally, units: int, *, approve: bool) -> None:
         """Return if the contract can be paid so much by this workspace's account.
 
@@ -66,6 +77,11 @@ class Place:
         if approve:
             self.coin.approve(tally.outbox, self.address, units)
         self.coin.check_payable(tally.node, tally.account.address, self.address, units)
+
+
+def now_s(tally: Tally) -> int:
+    """Return the time of the block to come: the chain's, or the clock's where the chain stands still."""
+    return max(tally.node.block().timestamp, int(time.time()))
 
 
 def find_place(tally: Tally, contract: str, address: str | None = None) -> Place:
