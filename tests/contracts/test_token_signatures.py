@@ -330,6 +330,7 @@ def test_call_data_that_no_encoder_writes_is_refused(coin, alice, bob, refused):
             with_word(place + 32, 1_025),
             with_word(place + 32, 2**256 - 1),
             with_word(place + 32, 97),  # more than there is
+            data[: place + 32] + (1_025).to_bytes(32, "big") + bytes(1_056),
             data[:-1],
             data[: place + 32],
             data[:place],
