@@ -20,6 +20,7 @@ from tallystick.chain.outbox import Outbox
 from tallystick.core.errors import InvalidInput, VerificationFailed
 from tallystick.lithic.assurance.optimistic import Optimistic
 from tallystick.lithic.assurance.staged import compile_staged
+from tallystick.lithic.assurance.trace import Fault
 from tallystick.lithic.assurance.watcher import Watcher
 from tests.lithic import kernel_models
 from tests.lithic.assurance.test_optimistic_desk import lie_about
@@ -117,6 +118,29 @@ def test_a_lie_that_nobody_could_refute_in_time_is_told_and_no_more(scene: Scene
     assert scene.deeds(watcher) == []
     scene.desk.settle(scene.asks, lie)
     assert scene.deeds(scene.watcher()) == []  # it is over, and not ours to look at
+
+
+@pytest.mark.parametrize("is_mined_before", [False, True])
+def test_a_lie_that_falls_to_somebody_faster_is_not_told_as_ours(scene: Scene, is_mined_before: bool) -> None:
+    class Slow(Optimistic):
+        """Lets somebody else be faster: before our look, or between our look and our transaction."""
+
+        def refute(self, outbox: Outbox, request_id: bytes) -> Fault | None:
+            if not is_mined_before:
+                scene.desk.refute(scene.asks, request_id)
+                return super().refute(outbox, request_id)
+            standing = self.standing_claim(request_id)
+            scene.desk.refute(scene.asks, request_id)
+            self.standing_claim = lambda _: standing
+            return super().refute(outbox, request_id)
+
+    fund(scene)
+    lie = scene.lie("one")
+    slow = Slow(scene.node, scene.desk.contract.address, scene.desk.staged)
+    watcher = Watcher([slow], scene.watches)
+    assert scene.deeds(watcher) == [("gone", lie)]
+    assert scene.deeds(watcher) == []
+    assert watcher.collect() == 0
 
 
 def test_a_lie_under_a_small_bond_is_left_alone_by_who_says_so(scene: Scene) -> None:

@@ -147,10 +147,13 @@ class Watcher:
 
     def _refute(self, desk: Optimistic, claimed: Claimed, where: str) -> Seen:
         try:
-            desk.refute(self._outbox, claimed.request_id)
+            is_ours = desk.refute(self._outbox, claimed.request_id) is not None
         except (Rejected, InvalidInput, VerificationFailed) as error:
-            return Seen("failed", claimed.request_id, f"{where}; {error.code}: {error}")
-        return Seen("refuted", claimed.request_id, where)
+            request = self._request(claimed)
+            if request is not None and _is_standing(request, claimed):
+                return Seen("failed", claimed.request_id, f"{where}; {error.code}: {error}")
+            is_ours = False
+        return Seen("refuted" if is_ours else "gone", claimed.request_id, where)
 
     def _request(self, claimed: Claimed) -> Request | None:
         try:
