@@ -67,8 +67,10 @@ of steps: branches that need different activations side by side are refused as `
 - **Rounding.** Weights are the file's, float32 for the most part; what is computed from them here is in double
   precision. A threshold of a tree lies where float32 rounding of the feature would change the answer, so that real
   numbers go where the runtime sends them.
-- **Logits.** A network that ends with logits says nothing of classes: pass `task="classes"` and `labels=`.
-- **Several outputs.** A label and its scores are read together. Otherwise name one: `output=`.
+- **Logits.** A network that ends with logits says nothing of classes: pass `task="classes"` and `labels=`, or
+  `--task` and `--labels`.
+- **Several outputs.** A label and its scores are read together. Otherwise name one: `output=`,
+  or `--graph-output`.
 - **Labels of two classes of trees.** Where runtimes disagree on the label (a logistic whose leaves are all
   positive, weights for both classes), it is refused and the probabilities are read: `output="probabilities"`.
 - **Ties.** The first of equal scores wins. Trees that vote half and half tie exactly, as in scikit-learn.

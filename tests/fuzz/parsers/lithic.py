@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tallystick.lithic.artifact import Artifact, SourceFile
+from tallystick.lithic.build import compile_model
+from tallystick.lithic.floats import Affine, FloatModel
 from tallystick.lithic.importers.reading import model_of  # not the door, which imports this too late to be watched
 from tallystick.lithic.integer import decimals, document
 from tallystick.lithic.kernel import compile_integer
@@ -16,7 +18,16 @@ from tests.lithic import kernel_models
 def _kernels() -> list[bytes]:
     made = compile_integer(kernel_models.mlp(), registry=("0x5FbDB2315678afecb367f032d93F642f64180aa3", 7))
     whole = Artifact.of(made, quality={"auc": "0.9"}, source=SourceFile("model.onnx", bytes(32)))
-    return [whole.to_bytes(), Artifact.of(compile_integer(kernel_models.trees())).to_bytes()]
+    return [whole.to_bytes(), Artifact.of(compile_integer(kernel_models.trees())).to_bytes(), _derived()]
+
+
+def _derived() -> bytes:
+    """Return the file of a kernel that says how it was derived of a float model."""
+    import numpy as np
+
+    line = FloatModel("line", ("a", "b"), (Affine(np.array([[0.5, -2.0]]), np.array([1.0])),), "value")
+    ranges = {"a": (0, "0.3"), "b": (0, 9, 1)}
+    return Artifact.of(compile_model(line, ranges=ranges, sample=[[0.1, 3.0], [0.2, 0.0]])).to_bytes()
 
 
 def _onnx() -> list[bytes]:

@@ -31,7 +31,7 @@ from tallystick.lithic.integer.intervals import intervals
 from tallystick.lithic.integer.model import Dense, Node, Relu, Table
 from tallystick.lithic.integer.model import OneHot as IntegerOneHot
 from tallystick.lithic.quantise.activations import sigmoid, tanh
-from tallystick.lithic.quantise.conversion import Precision, convert, quantise
+from tallystick.lithic.quantise.conversion import Precision, check_asked, convert, quantise
 from tallystick.lithic.quantise.grids import Range, decode, encode, observed_ranges
 from tests.lithic.quantise.estimators import trained
 
@@ -333,3 +333,28 @@ def test_a_category_that_is_not_on_the_grid_is_never_met() -> None:
     found = predict_rows(made, np.arange(4).reshape(-1, 1))[:, 0] * float(made.scale)
     assert np.abs(found - [1, 0, 2, 0]).max() < 0.01
     assert decode(made.input, [[2]]).tolist() == [[2.0]]
+
+
+NETWORK = (affine([[1]], [0]), Activation("relu"), affine([[1]], [0]))
+TREES = (Trees((0.0,), (Fork(0, 0.5, (1.0,), (2.0,)),)),)
+
+
+@pytest.mark.parametrize(
+    ("steps", "has"),
+    [
+        ((affine([[1]], [0]),), {"input", "score"}),
+        (NETWORK, {"input", "weight", "score", "activation"}),
+        ((affine([[1]], [0]), Activation("tanh"), affine([[1]], [0])), {*(Precision.__dataclass_fields__)} - {"leaf"}),
+        ((affine([[1]], [0]), Activation("sigmoid")), {"input", "weight", "score", "table"}),
+        (TREES, {"input", "leaf"}),
+        ((affine([[2]], [0]), *TREES), {"input", "weight", "leaf"}),
+        ((Squares(), affine([[1, 1]], [0])), {"input", "score"}),
+    ],
+)
+def test_bits_may_be_asked_for_of_what_the_model_has_and_of_nothing_else(steps, has: set[str]) -> None:
+    for name in Precision.__dataclass_fields__:
+        if name in has:
+            check_asked(line(*steps), {name})
+        else:
+            with pytest.raises(InvalidInput, match=f"{name} bits are asked for"):
+                check_asked(line(*steps), {name})
