@@ -16,6 +16,7 @@ from vyper.compiler.settings import Settings
 
 from tallystick.chain.calls import Call
 from tallystick.core.digest import keccak
+from tallystick.core.ids import parse_address
 
 TOKENS = Path(__file__).parent / "tokens"
 KINDS = tuple(sorted(path.stem for path in TOKENS.glob("*.vy") if path.stem != "book"))
@@ -37,6 +38,16 @@ def token_code(kind: str) -> bytes:
 def make_token(ledger, kind="ordinary"):
     """Deploy a token of this kind on the ledger."""
     return TestToken(ledger, ledger.deploy(token_code(kind)))
+
+
+def put_token(outbox, holders, amount, kind="ordinary"):
+    """Put a token of this kind on the outbox's chain, give each holder so much of it, and return its address."""
+    made = outbox.send_and_wait(Call(None, token_code(kind)), key=f"a token, {kind}")
+    address = parse_address(made.contract_address)
+    for holder in holders:
+        data = keccak(b"mint(address,uint256)")[:4] + encode(["address", "uint256"], [holder, amount])
+        outbox.send_and_wait(Call(address, data), key=f"{amount} of {address} for {holder}")
+    return address
 
 
 class TestToken:

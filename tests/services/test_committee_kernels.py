@@ -10,15 +10,13 @@ import pytest
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.committee import Committee, Slashed, Terms
-from tallystick.chain.calls import Call
 from tallystick.chain.coin import Coin
 from tallystick.chain.connect import connect
 from tallystick.chain.deploy import deploy
 from tallystick.chain.embedded import Genesis, create
 from tallystick.chain.outbox import Outbox
-from tallystick.core.digest import keccak, sha256
+from tallystick.core.digest import sha256
 from tallystick.core.errors import Rejected
-from tallystick.core.ids import parse_address
 from tallystick.lithic import compile_model
 from tallystick.lithic.committee import joining
 from tallystick.lithic.committee.decision import OutputKind
@@ -29,7 +27,7 @@ from tallystick.lithic.floats import Affine, FloatModel
 from tallystick.lithic.integer.reference import pack
 from tallystick.services.lithic_node.answerers import FunctionAnswerer, KernelAnswerer
 from tests.anvil_node import KEYS
-from tests.contracts.token_kit import token_code
+from tests.contracts.token_kit import put_token
 
 FEE, STAKE, BOND = 1_000, 4_001, 10_000
 ROW = [0.5, 1.0, 0.25]
@@ -41,15 +39,6 @@ def kernel():
     return compile_model(SCORE, ranges={"age": (0, 2), "debt": (0, 1), "rate": (0, 1)})
 
 
-def token_for(boxes):
-    """Put a token on the chain, of which everybody has ten bonds."""
-    token = parse_address(boxes[0].send_and_wait(Call(None, token_code("ordinary")), key="token").contract_address)
-    for box in boxes:
-        words = bytes.fromhex(box.account.address[2:]).rjust(32, b"\0") + (10 * BOND).to_bytes(32, "big")
-        boxes[0].send_and_wait(Call(token, keccak(b"mint(address,uint256)")[:4] + words), key=f"for {box.account}")
-    return Coin(token)
-
-
 def judged_request(target, folder, kernel):
     """Let one provider answer as the kernel does and one lie, let the kernel judge both; return what came of it."""
     with contextlib.ExitStack() as stack:
@@ -57,7 +46,7 @@ def judged_request(target, folder, kernel):
         accounts = [Account(bytes.fromhex(key[2:])) for key in KEYS]
         boxes = [stack.enter_context(Outbox(folder / f"{n}.db", node, account)) for n, account in enumerate(accounts)]
         consumer, honest, liar = (account.address for account in accounts)
-        coin = token_for(boxes)
+        coin = Coin(put_token(boxes[0], (consumer, honest, liar), 10 * BOND))
         kernel.deploy(boxes[0])
         contract = Committee(node, deploy(boxes[0], "Committee", arguments=[coin.address]).address)
         (right,) = kernel.predict_raw(ROW)

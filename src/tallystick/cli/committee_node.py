@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.chain.accounts import Account
-from tallystick.chain.bindings.committee import Committee
 from tallystick.cli.door import in_workspace
 from tallystick.cli.output import Output
 from tallystick.core.limits import NODE_POLL_S
@@ -26,8 +25,11 @@ KEY = "answers"  # the secp256k1 key that signs answers; never an account that h
 @click.option("--key", "key_name", default=KEY, show_default=True, help="The account key that signs answers.")
 @click.option("--bond", default="0", show_default=True, help="The first bond, in the contract's coin; none, no vote.")
 @click.option("--poll", "poll_s", default=NODE_POLL_S, show_default=True, help="Seconds between looks at the chain.")
+@click.option("--contract", help="Another committee than this workspace's, by its address.")
 @in_workspace
-def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, poll_s: float) -> None:
+def node(
+    output: Output, tally: Tally, plan: Path, key_name: str, bond: str, poll_s: float, contract: str | None
+) -> None:
     """Answer the requests that name this workspace's account, with the models of PLAN; stop with Ctrl-C.
 
     At the first start the account becomes a provider: its key is listed, its bond paid, its models offered. Where the
@@ -41,25 +43,24 @@ def node(output: Output, tally: Tally, plan: Path, key_name: str, bond: str, pol
 
     served = read_plan(plan)
     services = served.services
-    place = tally.lithic.committee().place
-    contract, coin = Committee(tally.node, place.address), place.coin
-    joining.check_coin(contract, served.coin)
-    amount = coin.parse(bond, "--bond")
+    desk = tally.lithic.committee(contract)
+    coin, amount = desk.place.coin, desk.place.coin.parse(bond, "--bond")
+    joining.check_coin(desk.contract, served.coin)
     signer = Account(tally.secret(key_name).reveal())
     with Journal(tally.workspace.path / "committee") as journal:
-        joining.register(contract, tally.outbox, signer, amount)
-        joining.offer(contract, tally.outbox, services)
+        joining.register(desk.contract, tally.outbox, signer, amount)
+        joining.offer(desk.contract, tally.outbox, services)
         provider = Provider(
-            contract, tally.outbox, signer, journal, services,
-            clock=time.time, first_block=place.first_block,
+            desk.contract, tally.outbox, signer, journal, services,
+            clock=time.time, first_block=desk.place.first_block,
         )  # fmt: skip
         output.result(
             {
                 "provider": provider.account,
                 "signer": signer.address,
-                "bond": coin.format(contract.provider_at(provider.account).bond),
+                "bond": coin.format(desk.contract.provider_at(provider.account).bond),
                 "coin": coin.to_dict(),
-                "contract": contract.address,
+                "contract": desk.place.address,
                 "models": sorted(model.hex() for model in services),
             }
         )
