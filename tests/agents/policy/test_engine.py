@@ -62,6 +62,28 @@ class TestBuckets:
             often = often.counted(at)
         assert once.counted(at).balance - len(pauses) <= often.balance <= once.counted(at).balance
 
+    @given(rates, st.lists(st.tuples(st.integers(0, 10**5), numbers, st.booleans()), max_size=20))
+    def test_gas_that_is_taken_without_counting_keeps_the_bound_too(
+        self, rates: Rates, steps: list[tuple[int, int, bool]]
+    ) -> None:
+        bucket, at, taken = Bucket.full(rates, 0), 0, []
+        for pause, wanted, is_counting in steps:
+            at += pause
+            try:
+                bucket = bucket.debited(wanted, at if is_counting else None)
+                taken.append((at, wanted))
+            except Refused:
+                continue
+        for first, (begin, _) in enumerate(taken):
+            for last in range(first, len(taken)):
+                spent = sum(amount for _, amount in taken[first : last + 1])
+                assert spent <= rates.cap + rates.refill * (taken[last][0] - begin) // rates.period_s
+
+    def test_a_bucket_that_was_full_for_long_is_not_full_twice(self) -> None:
+        long = Bucket.full(Rates(100, 100, DAY_S), 0).debited(100, None)  # gas, after days in which nobody counted
+        assert long.counted(5 * DAY_S).balance == 0
+        assert long.counted(5 * DAY_S).counted(6 * DAY_S).balance == 100
+
     def test_a_rate_of_whole_units_a_second_loses_nothing(self) -> None:
         bucket = replace(Bucket.full(Rates(10**9, 6, 3), 0), balance=0)
         for at in range(1, 100):

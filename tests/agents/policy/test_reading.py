@@ -180,6 +180,14 @@ class TestCalls:
         assert call.words == (0, 4, 5, 8, 9)
         assert not call.is_static
 
+    def test_words_that_are_no_arguments_of_it_do_not_fit(self) -> None:
+        call = parse_call("f(uint256[2],address,uint8)", "it")
+        assert call.fits(2, 3, (0,))
+        assert not call.fits(2, 3, (1,))
+        assert not call.fits(3, -1, ())
+        assert not call.fits(-1, 2, ())
+        assert parse_call("0x01020304", "it").fits(9, 9, (9,))
+
     def test_a_selector_alone_is_enough(self) -> None:
         call = parse_call("0xa9059cbb", "it")
         assert call.selector.hex() == "a9059cbb"

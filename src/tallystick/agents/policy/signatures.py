@@ -42,6 +42,17 @@ class CallForm:
         """Whether every call of it has the same length."""
         return self.is_named and not any(_is_dynamic(kind) for kind in self.kinds)
 
+    def fits(self, payee_word: int, amount_word: int, words: tuple[int, ...]) -> bool:
+        """Whether these words are arguments of it, the payee an address and the amount a number; -1 stands for none."""
+        if not self.is_named:
+            return True
+        kinds = dict(zip(self.words, self.kinds, strict=True))
+        return (
+            (payee_word < 0 or kinds.get(payee_word) == "address")
+            and (amount_word < 0 or kinds.get(amount_word, "").startswith("uint"))
+            and all(word in kinds for word in words)
+        )
+
     @property
     def length(self) -> int:
         """The least length of calldata in bytes; the exact one where it `is_static`."""

@@ -107,7 +107,8 @@ def _newcomers(now: Policy, wanted: Policy) -> Iterator[Change]:
 
 def _buckets(now: Policy, wanted: Policy, old: Mapping[Place, Rates]) -> Iterator[Change]:
     new = wanted.buckets()
-    holders = {NOBODY, *(one.key for one in wanted.sessions), *(one.address for one in wanted.payees)}
+    allowed = [one.address for one in wanted.payees if one.standing is Standing.ALLOWED]
+    holders = {NOBODY, *(one.key for one in wanted.sessions), *allowed}
     gone = [place for place in old if place not in new and place[1] in holders]  # others' buckets bound nobody
     for place in (*new, *gone):
         before = old.get(place)

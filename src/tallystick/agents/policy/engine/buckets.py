@@ -18,12 +18,20 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket as it is: what may be spent, up to when refill has been counted, and what its life has given."""
+    """A bucket as it is.
+
+    balance  what may be spent, but for the debt
+    since    up to when refill has been counted
+    spent    what its life has given, where that is bounded
+    debt     what was taken without counting (gas, whose check may not look at the time) since the last count; counting
+             takes it off afterwards, so that no refill is given for time in which the bucket was full
+    """
 
     rates: Rates
     balance: int
     since: int
     spent: int = 0
+    debt: int = 0
 
     @classmethod
     def full(cls, rates: Rates, at: int) -> Bucket:
@@ -31,15 +39,15 @@ class Bucket:
         return cls(rates, rates.cap, at)
 
     def counted(self, at: int) -> Bucket:
-        """Return the bucket with what has come in until `at`."""
+        """Return the bucket with what has come in until `at`, and without its debt."""
         rates = self.rates
         gained = rates.refill * (at - self.since) // rates.period_s
-        if self.balance + gained >= rates.cap:
-            return replace(self, balance=rates.cap, since=at)
-        if not gained:
-            return self
-        used_s = -(-gained * rates.period_s // rates.refill)  # rounded up: what is not given out whole stays
-        return replace(self, balance=self.balance + gained, since=self.since + used_s)
+        balance, since = self.balance + gained, self.since
+        if balance >= rates.cap:
+            balance, since = rates.cap, at
+        elif gained:
+            since += -(-gained * rates.period_s // rates.refill)  # rounded up: what is not given out whole stays
+        return replace(self, balance=balance - self.debt, since=since, debt=0)
 
     def debited(self, amount: int, at: int | None) -> Bucket:
         """Return the bucket without `amount`; with no time, only what was counted before can be taken.
@@ -47,13 +55,15 @@ class Bucket:
         raises  Refused
         """
         bucket = self if at is None else self.counted(at)
-        if amount > bucket.balance:
+        if amount + bucket.debt > bucket.balance:
             raise Refused("buckets: over budget")
         spent = bucket.spent
         if bucket.rates.lifetime != UNLIMITED:
             if spent + amount > bucket.rates.lifetime:
                 raise Refused("buckets: lifetime spent")
             spent += amount
+        if at is None:
+            return replace(bucket, debt=bucket.debt + amount, spent=spent)
         return replace(bucket, balance=bucket.balance - amount, spent=spent)
 
     def with_rates(self, rates: Rates, at: int) -> Bucket:
