@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_Desk = Literal["direct", "optimistic", "committee"]
+
 approve_option = click.option(
     "--approve", is_flag=True, help="Let the contract take just what is paid, where its coin is a token."
 )
@@ -61,14 +63,23 @@ _HINTS = {
 }  # fmt: skip
 
 
-def at(desk: Literal["direct", "optimistic", "committee"]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def at(desk: _Desk) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a command --contract, --workspace and --json, and hand it the desk of that contract."""
 
     def marked(function: Callable[..., R]) -> Callable[..., R]:
-        @click.option("--contract", help="Another contract than this workspace's, by its address.")
+        contract = click.option("--contract", help="Another contract than this workspace's, by its address.")
+        return contract(at_own(desk)(function))
+
+    return marked
+
+
+def at_own(desk: _Desk) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command --workspace and --json, and hand it the desk of this workspace's contract."""
+
+    def marked(function: Callable[..., R]) -> Callable[..., R]:
         @in_workspace
         @functools.wraps(function)
-        def command(output: Output, tally: Tally, *args: Any, contract: str | None, **options: Any) -> R:
+        def command(output: Output, tally: Tally, *args: Any, contract: str | None = None, **options: Any) -> R:
             with advised():
                 return function(output, getattr(tally.lithic, desk)(contract), *args, **options)
 

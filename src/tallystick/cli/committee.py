@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.assurance_door import approve_option, at, coin_option, show_deployed, to_request_id
+from tallystick.cli.assurance_door import approve_option, at, at_own, coin_option, show_deployed, to_request_id
 from tallystick.cli.committee_node import KEY
 from tallystick.cli.committee_tables import (
     listed_facts,
@@ -46,7 +46,7 @@ def committee() -> None:
 
 @committee.command()
 @coin_option
-@at("committee")
+@at_own("committee")
 def deploy(output: Output, desk: CommitteeDesk, coin: str) -> None:
     """Put the contract on the chain, or find it there; this workspace asks and answers by it from here on."""
     show_deployed(output, *desk.deploy(coin))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from tallystick.cli.assurance_door import approve_option, at, coin_option, show_deployed, to_request_id
+from tallystick.cli.assurance_door import approve_option, at, at_own, coin_option, show_deployed, to_request_id
 from tallystick.cli.kernel_inputs import checked_kernel, row_input, row_options
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
@@ -35,7 +35,7 @@ def optimistic() -> None:
 
 @optimistic.command()
 @coin_option
-@at("optimistic")
+@at_own("optimistic")
 def deploy(output: Output, desk: OptimisticDesk, coin: str) -> None:
     """Put the contract on the chain, or find it there; this workspace asks and answers by it from here on."""
     show_deployed(output, *desk.deploy(coin))
@@ -43,7 +43,7 @@ def deploy(output: Output, desk: OptimisticDesk, coin: str) -> None:
 
 @optimistic.command()
 @click.argument("kernel", type=_FILE)
-@at("optimistic")
+@at_own("optimistic")
 def publish(output: Output, desk: OptimisticDesk, kernel: Path) -> None:
     """Put the stages of a kernel's model on the chain; what is there already is found and costs nothing."""
     made = checked_kernel(output, kernel)
