@@ -9,6 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.chain.bindings import (
+    agent_credentials,
+    agent_identity,
+    agent_reputation,
+    agent_validation,
     committee,
     direct_model,
     kernel_directory,
@@ -28,6 +32,10 @@ from tallystick.core.errors import InvalidInput
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 ROOTS = Roots(b"m" * 32, b"a" * 32, b"p" * 32, b"d" * 32, 400, b"c" * 32)
 MODULES = {
+    "AgentCredentials": agent_credentials,
+    "AgentIdentity": agent_identity,
+    "AgentReputation": agent_reputation,
+    "AgentValidation": agent_validation,
     "Committee": committee,
     "DirectModel": direct_model,
     "KernelDirectory": kernel_directory,
