@@ -112,6 +112,23 @@ def test_a_chosen_step_is_no_promise_that_numbers_come_in_it() -> None:
     assert (made.bound.on_grid, made.bound.in_range) == (("0",), ("2",))
 
 
+@pytest.mark.parametrize("high", ["1e-30", "1", "1e60"])
+def test_thresholds_and_rows_far_outside_the_range_do_no_harm(high: str) -> None:
+    forks = tuple(Fork(0, value, (-1.0,), (1.0,), True) for value in (1e30, -3e300, 0.1, 0.0, float(high) / 3))
+    rows = np.array([[0.0], [float(high) / 3], [1e300], [-1e300]])
+    model = line(Trees((0.0,), forks))
+    made = convert(model, [(0, high)], rows)
+    inside = rows[:2]
+    assert (scores(made, inside) == evaluate(model, inside)[-1]).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_threshold_that_is_no_number_is_refused_with_a_sample_too(value: float) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        convert(line(Trees((0.0,), (Fork(0, value, (1.0,), (2.0,)),))), [(0, 1)], [[0.5]])
+    assert refused.value.code == "kernel.float"
+
+
 # --- bits
 
 

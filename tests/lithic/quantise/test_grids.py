@@ -78,6 +78,14 @@ def test_just_above_and_just_below_a_middle_go_apart_wherever_the_grid_lies(low:
         assert encode(declared, [[value] for value in values], clip=True)[:, 0].tolist() == expected
 
 
+def test_numbers_beyond_all_bounds_are_the_ends_of_the_range() -> None:
+    declared = Input(8, (Field("x", 0, 255, "0", "0.001"),))
+    rows = [[sign * 10.0**power] for power in (9, 12, 30, 300) for sign in (-1, 1)]
+    assert encode(declared, rows, clip=True)[:, 0].tolist() == [0, 255] * 4
+    with pytest.raises(InvalidInput):
+        encode(declared, rows[-2:-1])
+
+
 @given(st.lists(st.integers(0, 255), min_size=1))
 def test_what_integers_stand_for_is_encoded_as_them(integers: list[int]) -> None:
     declared = Input(8, (Field("x", 0, 255, "-3.7", "0.0271"),))
@@ -136,11 +144,21 @@ def test_a_row_outside_is_refused_by_name_or_clipped_when_asked() -> None:
     assert is_inside(declared, rows).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("rows", [[[1.0]], [1.0, 2.0], [[1.0, float("nan")]], [[1.0, float("inf")]]])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0]], [1.0, 2.0], [[1.0, float("nan")]], [[1.0, float("inf")]], [[1.0, 2.0], [1.0]], [[1.0, "a"]],
+        [[1.0, None]], [[1.0, 10**400]], 5,
+    ],
+)  # fmt: skip
 def test_rows_of_another_shape_or_without_a_number_are_refused(rows) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        encode(input_for(("a", "b"), (Range(0, 1), Range(0, 1)), 8), rows)
-    assert refused.value.code == "kernel.rows"
+    for read in (
+        lambda: encode(input_for(("a", "b"), (Range(0, 1), Range(0, 1)), 8), rows),
+        lambda: observed_ranges(("a", "b"), rows),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            read()
+        assert refused.value.code == "kernel.rows"
 
 
 def test_observed_ranges_hold_every_row_and_never_cross_zero_by_themselves() -> None:

@@ -22,7 +22,7 @@ from tallystick.lithic.integer.decimals import ratio
 from tallystick.lithic.integer.model import Field, Input
 from tallystick.lithic.quantise.exact import declared, rounded_up, text, threshold
 from tallystick.lithic.quantise.fitting import walk
-from tallystick.lithic.quantise.grids import Bits, Range, check_rows, encode, field_for, is_counted
+from tallystick.lithic.quantise.grids import Bits, Range, encode, field_for, is_counted, table_of
 
 if TYPE_CHECKING:
     from tallystick.lithic.quantise.grids import Floats
@@ -50,6 +50,7 @@ STEP_REASONS: dict[StepReason, str] = {
 
 _PLACES_MAX = 9  # decimal places that are looked for: as many as single precision has digits
 _NOISE = Fraction(1, 8)  # of a step: what numbers that were computed may be off a lattice
+_SINGLE_MAX = 1e30  # beyond, numbers leave single precision and no decimal places are left
 _SLACK = 1e-4  # of a step: beyond what double precision errs among 65,535 of them
 _LATTICE_DIGITS = 15  # of its step: rounding must not carry the last of 65,535 off it
 _STEPS, _SHIFTS = 64, 64  # of the grids that are tried: with n thresholds one in 2**n is right, so twelve find theirs
@@ -98,7 +99,8 @@ def choose(model: FloatModel, ranges: Sequence[Range], sample: Any, bits: Bits |
         if columns is None or not compared[at] or one.low == one.high:
             grids.append(_line(name, one, chosen))
         else:
-            grids.append(_fittest(name, one, columns[at], compared[at], chosen))
+            column, edges = columns[at].clip(float(one.low), float(one.high)), _within(compared[at], one)
+            grids.append(_fittest(name, one, column, edges, chosen))
     return Choice(chosen, reason, tuple(grids))
 
 
@@ -161,14 +163,18 @@ def _thresholds(model: FloatModel) -> list[list[Edge]]:
     return found
 
 
+def _within(thresholds: Sequence[Edge], given: Range) -> list[Edge]:
+    """Return the thresholds that numbers in range can cross."""
+    return [edge for edge in thresholds if float(given.low) <= edge[0] <= float(given.high)]
+
+
 def _columns(features: Sequence[str], sample: Any) -> list[Floats] | None:
     """Return each column of the sample, sorted."""
     import numpy as np
 
     if sample is None:
         return None
-    table = np.asarray(sample, dtype=np.float64)
-    check_rows(features, table)
+    table = table_of(features, sample)
     return list(np.sort(table, axis=0).T) if len(table) else None
 
 
@@ -219,6 +225,8 @@ def _decimal_unit(column: Floats) -> Fraction | None:
     """Return the greatest of 1, 0.1, 0.01 … that every number is a multiple of, in the precision that they have."""
     import numpy as np
 
+    if np.abs(column).max() > _SINGLE_MAX:
+        return None
     is_single = bool((column.astype(np.float32) == column).all())
     for places in range(_PLACES_MAX + 1):
         rounded = np.round(column, places)

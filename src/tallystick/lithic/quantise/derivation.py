@@ -22,7 +22,7 @@ from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.quantise.bound import ErrorBound
 from tallystick.lithic.quantise.choices import BITS_REASONS, STEP_REASONS, BitsReason, StepReason
 from tallystick.lithic.quantise.conversion import Conversion, Precision, convert
-from tallystick.lithic.quantise.grids import Range, check_rows
+from tallystick.lithic.quantise.grids import Range
 
 _BOUNDS: Final = ("uncapped", "on_grid", "in_range")
 _FRACTION_CHARS_MAX: Final = 2 * KERNEL_DECIMAL_CHARS_MAX + 1
@@ -140,12 +140,15 @@ class Derivation:
 
 
 def sample_digest(rows: Any) -> bytes:
-    """Return the SHA-256 of rows of features: their number and width in decimal, then doubles, little-endian."""
+    """Return the SHA-256 of rows of features: their number and width in decimal, then doubles, little-endian.
+
+    rows    finite, and as many numbers in each, as `convert` has seen
+    """
     import numpy as np
 
     table = np.ascontiguousarray(rows, dtype="<f8")
-    check_rows(range(table.shape[-1]), table)  # type: ignore[arg-type]  # names are for messages
-    return sha256(f"{table.shape[0]} {table.shape[1]}\n".encode() + table.tobytes())
+    count, width = table.shape
+    return sha256(f"{count} {width}\n".encode() + table.tobytes())
 
 
 def _read_bound(value: object) -> ErrorBound:

@@ -87,10 +87,7 @@ def observed_ranges(features: Sequence[str], rows: Any, margin: Number = "0.1") 
 
     Columns of nothing but integers that a field of 16 bits can count get step 1 and no margin.
     """
-    import numpy as np
-
-    table = np.asarray(rows, dtype=np.float64)
-    check_rows(features, table)
+    table = table_of(features, rows)
     if not len(table):
         raise InvalidInput("kernel.range", "no rows to take ranges from", expected="≥ 1 row", got=0)
     share = declared(margin, "margin")
@@ -172,10 +169,14 @@ def span(field: Field) -> str:
     return f"{float(origin + step * field.low):.6g} to {float(origin + step * field.high):.6g}"
 
 
-def check_rows(features: Sequence[str], table: Floats) -> None:
-    """Return if `table` has finite rows of that many features; raises InvalidInput "kernel.rows"."""
+def table_of(features: Sequence[str], rows: Any) -> Floats:
+    """Return rows of that many features as doubles; raises InvalidInput "kernel.rows" unless all are finite numbers."""
     import numpy as np
 
+    try:
+        table = np.asarray(rows, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidInput("kernel.rows", "no rows of numbers", got=str(error)[:100]) from None
     if table.ndim != 2 or table.shape[1] != len(features):
         raise InvalidInput("kernel.rows", "rows do not match the features", expected=len(features), got=table.shape)
     if not np.isfinite(table).all():
@@ -183,6 +184,7 @@ def check_rows(features: Sequence[str], table: Floats) -> None:
         raise InvalidInput(
             "kernel.rows", f"{features[column]} of row {row} is no finite number", got=table[row, column]
         )
+    return table
 
 
 def _range(name: str, given: Declared) -> Range:
@@ -218,8 +220,7 @@ def _nearest(declared_input: Input, rows: Any) -> Integers:
     """Return the nearest integers, in their ranges or not."""
     import numpy as np
 
-    table = np.asarray(rows, dtype=np.float64)
-    check_rows([field.name for field in declared_input.fields], table)
+    table = table_of([field.name for field in declared_input.fields], rows)
     columns = [
         _encoded(table[:, k], ratio(field.origin), ratio(field.step)) for k, field in enumerate(declared_input.fields)
     ]
@@ -243,6 +244,7 @@ def _encoded(column: Floats, origin: Fraction, step: Fraction) -> Integers:
         places = np.clip((column - float(origin)) / float(step), -limit, limit) + 0.5
         slack = ((np.abs(column) + abs(float(origin))) / float(step) + 1) * _ROUNDINGS
     found = np.floor(places).astype(np.int64)
-    for row in np.flatnonzero((np.abs(places - np.rint(places)) <= slack) & (np.abs(places) < limit)):
+    is_far = np.abs(places - 0.5) >= limit  # beyond every range, whatever the exact place
+    for row in np.flatnonzero((np.abs(places - np.rint(places)) <= slack) & ~is_far):
         found[row] = nearest((Fraction(float(column[row])) - origin) / step)
     return found

@@ -16,7 +16,7 @@ from tallystick.lithic.integer.batch import predict_rows
 from tallystick.lithic.integer.model import IntegerModel
 from tallystick.lithic.quantise.comparison import Answers, Difference, Measures, histogram, measures_of, truth_of, worst
 from tallystick.lithic.quantise.exact import Number, declared, measured
-from tallystick.lithic.quantise.grids import check_rows, encode, is_inside
+from tallystick.lithic.quantise.grids import encode, is_inside, table_of
 from tallystick.lithic.quantise.measures import r_squared
 from tallystick.lithic.quantise.outcome import comparable
 from tallystick.lithic.quantise.probabilities import are_probabilities, probabilities
@@ -80,10 +80,8 @@ def quality(model: FloatModel, integer: IntegerModel, rows: Any, labels: Any = N
     labels   of classes, their index or their name; of regressors, the true values; nothing if unknown
     raises   InvalidInput "kernel.rows" when there are none, or they or the labels do not fit the model
     """
-    import numpy as np
 
-    table = np.asarray(rows, dtype=np.float64)
-    check_rows(model.features, table)
+    table = table_of(model.features, rows)
     if not len(table):
         raise InvalidInput("kernel.rows", "no rows to compare on", expected="≥ 1 row", got=0)
     integers = encode(integer.input, table, clip=True)
