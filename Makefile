@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ANVIL = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
+ENTRY_POINT = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_entry_point.py
 
 .PHONY: demo test test-long lint bench artifacts docs lock clean help
 
@@ -44,10 +45,12 @@ lint: $(VENV)/.dev-ready
 
 test: lint
 	$(ANVIL)
+	$(ENTRY_POINT)
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: lint
 	$(ANVIL)
+	$(ENTRY_POINT)
 	TALLYSTICK_LONG=1 $(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.dev-ready

@@ -44,13 +44,14 @@ def install() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "package.json").write_text('{"private": true}\n')
     subprocess.run(
-        [*_npm(), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", f"{PACKAGE}@{VERSION}"],
+        [*npm(), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", f"{PACKAGE}@{VERSION}"],
         cwd=FOLDER,
         check=True,
     )
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
+    """Return the command that runs npm; exits when there is none."""
     system = shutil.which("npm")
     if system and shutil.which("node"):
         return [system]

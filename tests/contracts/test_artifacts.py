@@ -33,6 +33,12 @@ def test_the_contracts_are_these():
         "LogAnchor",
         "ModelRegistry",
         "OptimisticModel",
+        "PolicyAccount",
+        "PolicyAccountFactory",
+        "PolicyChanges",
+        "PolicyQueue",
+        "PolicyRelay",
+        "PolicyRules",
         "SignedFeeds",
         "Token",
     )

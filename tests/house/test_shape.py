@@ -21,6 +21,10 @@ LONG_FILES: dict[str, tuple[int, str]] = {
         520,
         "one documented interface teaches the whole contract",
     ),
+    "src/tallystick/contracts/interfaces/IPolicyAccount.vyi": (
+        836,
+        "one documented interface teaches the whole contract",
+    ),
 }
 # path::name, lines allowed, reason.
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}

@@ -1,0 +1,97 @@
+# pragma version 0.4.3
+"""
+@title   Changes: raises wait
+@license Apache-2.0
+@notice  A change is calldata for an account, its rules or its queue. Announced by the owner, made by anybody once its time
+         has come, taken back by the owner or any guardian. These three take this contract's word that a change is due.
+@custom:invariant Sealed, nobody's power rises sooner than the delay after all could see it coming. A change is made once,
+                  in the epoch in which it was announced, or never.
+@custom:security  Accounts trust this contract, and anybody can pretend to be an account: so an account is only ever called
+                  for its own owner, and rules and queue only about the account whose owner asked. A guardian can hold
+                  every change up for ever, by design; the owner's way out is the sweep.
+"""
+
+from ....interfaces import IPolicyAccount
+from ....interfaces import IPolicyChanges
+
+_GUARDIAN: constant(uint8) = 1
+_OWNER: constant(uint8) = 3
+_KIND_POLICY: constant(uint8) = 9
+_VALID_S: constant(uint256) = 14 * 86_400
+
+rules: immutable(address)
+queue: immutable(address)
+_dues: HashMap[bytes32, uint256]
+
+
+@deploy
+def __init__(rules_: address, queue_: address):
+    rules = rules_
+    queue = queue_
+
+
+@external
+def schedule(account: address, target: address, data: Bytes[1024]) -> bytes32:
+    assert staticcall IPolicyAccount(account).role_of(msg.sender) == _OWNER, "changes: not the owner"
+    assert target in [account, rules, queue], "changes: no such target"
+    # Rules and queue serve all accounts: a change speaks of the account that announced it, in its first argument.
+    assert target == account or extract32(data, 4, output_type=address) == account, "changes: another account"
+    change: bytes32 = self._change(account, target, data)
+    raise_delay_s: uint32 = 0
+    unfreeze_delay_s: uint32 = 0
+    raise_delay_s, unfreeze_delay_s = staticcall IPolicyAccount(account).delays()
+    due: uint256 = block.timestamp + convert(raise_delay_s, uint256)
+
+    self._dues[change] = due
+
+    log IPolicyChanges.ChangeScheduled(
+        change=change, account=account, target=target, due=convert(due, uint64), data=data
+    )
+    extcall IPolicyAccount(account).note(_KIND_POLICY, target, change)
+    return change
+
+
+@external
+def apply(account: address, target: address, data: Bytes[1024]):
+    change: bytes32 = self._change(account, target, data)
+    due: uint256 = self._known(change)
+    assert block.timestamp >= due, "changes: too early"
+    assert block.timestamp <= due + _VALID_S, "changes: expired"
+
+    self._dues[change] = 0
+
+    log IPolicyChanges.ChangeApplied(change=change, account=account)
+    raw_call(target, data)
+
+
+@external
+def cancel(account: address, target: address, data: Bytes[1024]):
+    role: uint8 = staticcall IPolicyAccount(account).role_of(msg.sender)
+    assert role == _OWNER or role == _GUARDIAN, "changes: not a guardian"
+    change: bytes32 = self._change(account, target, data)
+    self._known(change)
+
+    self._dues[change] = 0
+
+    log IPolicyChanges.ChangeCancelled(change=change, account=account, by=msg.sender)
+    extcall IPolicyAccount(account).note(_KIND_POLICY, target, change)
+
+
+@view
+@external
+def due_at(account: address, target: address, data: Bytes[1024]) -> uint64:
+    return convert(self._dues[self._change(account, target, data)], uint64)
+
+
+@view
+@internal
+def _known(change: bytes32) -> uint256:
+    due: uint256 = self._dues[change]
+    assert due != 0, "changes: not scheduled"
+    return due
+
+
+@view
+@internal
+def _change(account: address, target: address, data: Bytes[1024]) -> bytes32:
+    return keccak256(abi_encode(account, staticcall IPolicyAccount(account).epoch(), target, keccak256(data)))
