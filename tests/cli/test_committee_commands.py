@@ -174,8 +174,18 @@ def test_another_chains_contract_is_not_taken_for_ours(tally: Any, workspace: Pa
 def test_people_read_what_comes_next(tally: Any, provider: str, capsys: pytest.CaptureFixture[str]) -> None:
     request = tally(*VERB, *ASKED)[1]["request"]
     capsys.readouterr()
-    for arguments in (("show",), ("show", "last"), ("providers",), ("collect",)):
+    leave = ("announce-withdrawal", "0.1")
+    for arguments in (("show",), ("show", "last"), ("providers",), ("collect",), ("offer", MODEL, "--fee", "2"), leave):
         assert run([*VERB, *arguments]) == 0
     printed = capsys.readouterr().out
-    for words in (request, provider, "0 of 1 committed; the last may in ", "silent so far", "for 0.001", "collected 0"):
+    for words in (
+        request,
+        provider,
+        "0 of 1 committed; the last may in ",
+        "silent so far",
+        "for 0.001",
+        "collected 0",
+        f"{MODEL} for 2",
+        "0.1, to be taken in ",
+    ):
         assert words in printed

@@ -13,6 +13,7 @@ from tallystick.cli.committee_node import KEY
 from tallystick.cli.committee_tables import (
     listed_facts,
     listed_row,
+    listed_told,
     opened_facts,
     opened_next,
     opened_told,
@@ -281,4 +282,6 @@ def _show_request(output: Output, desk: CommitteeDesk, wanted: bytes) -> None:
 
 
 def _show_provider(output: Output, desk: CommitteeDesk, model: bytes | None = None) -> None:
-    output.result({**listed_facts(desk.place.coin, desk.me(model)), "contract": desk.place.address})
+    found, coin = desk.me(model), desk.place.coin
+    told = listed_told(coin, found, desk.now_s())
+    output.result({**listed_facts(coin, found), "contract": desk.place.address}, told)

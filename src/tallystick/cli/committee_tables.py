@@ -40,6 +40,18 @@ def listed_row(coin: Coin, one: Listed) -> tuple[str, ...]:
     return (one.account, *(coin.named(amount) for amount in amounts), ", ".join(offers))
 
 
+def listed_told(coin: Coin, one: Listed, now_s: int) -> Table:
+    """Return a provider as people read it."""
+    known = one.provider
+    leaving = f"{coin.named(known.leaving)}, to be taken {in_words(known.leaves_at, now_s)}" if known.leaving else "0"
+    pairs = [
+        ("provider", one.account), ("signer", known.signer), ("bond", coin.named(known.bond)),
+        ("locked", coin.named(known.locked)), ("leaving", leaving),
+    ]  # fmt: skip
+    offers = [("offer", f"{model.hex()} for {coin.named(offer.fee_min)}") for model, offer in one.offers.items()]
+    return table("", ("", ""), [*pairs, *offers])
+
+
 def opened_facts(desk: CommitteeDesk, one: Opened) -> dict[str, object]:
     """Return a request, fit for JSON; amounts are decimals of the coin."""
     coin, terms, request = desk.place.coin, one.terms, one.request

@@ -15,7 +15,7 @@ from tallystick.cli.kernel_inputs import checked_kernel, row_input, row_options
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.cli.receipts import give_receipt, out_option
-from tallystick.cli.spans import Span, in_words
+from tallystick.cli.spans import Span, in_words, length
 from tallystick.core.limits import NODE_POLL_S
 
 if TYPE_CHECKING:
@@ -238,14 +238,24 @@ def _facts(desk: OptimisticDesk, one: Standing) -> dict[str, object]:
 
 def _told(desk: OptimisticDesk, one: Standing) -> Table:
     """Return a request as people read it."""
-    facts, coin, asked = _facts(desk, one), desk.place.coin, one.requested.asked
-    answer = "" if one.claim is None else ", ".join(map(str, one.claim.answer))
-    left_out = ("coin", "input", "answer", "fee", "bond")
-    pairs = [
-        (name.replace("_", " "), value) for name, value in facts.items() if name not in left_out and value is not None
+    asked, coin, claim = one.requested.asked, desk.place.coin, one.claim
+    claimed = [] if claim is None else [("answer", ", ".join(map(str, claim.answer))), ("claimant", claim.claimant)]
+    pairs: list[tuple[str, object]] = [
+        ("request", asked.request_id.hex()),
+        ("state", one.words),
+        ("next", _next(one, desk.now_s())),
+        *claimed,
+        ("consumer", asked.consumer),
+        ("model", one.requested.model),
+        ("model digest", asked.model_digest.hex()),
+        ("fee", coin.named(asked.fee)),
+        ("bond", coin.named(asked.bond)),
+        ("window", length(asked.window)),
+        ("patience", length(asked.patience)),
+        ("claims refuted", one.fallen),
+        ("contract", desk.place.address),
     ]
-    pairs[3:3] = [("answer", answer)] if answer else []
-    return table("", ("", ""), [*pairs, ("fee", coin.named(asked.fee)), ("bond", coin.named(asked.bond))])
+    return table("", ("", ""), pairs)
 
 
 def _next(one: Standing, now_s: int) -> str:

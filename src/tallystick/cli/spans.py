@@ -30,14 +30,14 @@ class Span(click.ParamType[int]):
 def in_words(deadline_s: int, now_s: int) -> str:
     """Return how far off a time is: "in 2 h 5 min", "1 d 3 h ago", "now"."""
     seconds = abs(deadline_s - now_s)
-    words = _length(seconds)
+    words = length(seconds)
     if seconds == 0:
         return "now"
     return f"in {words}" if deadline_s > now_s else f"{words} ago"
 
 
-def _length(seconds: int) -> str:
-    """Return the two largest units of a span."""
+def length(seconds: int) -> str:
+    """Return a span in its two largest units: "2 h 5 min"."""
     parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
     first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
