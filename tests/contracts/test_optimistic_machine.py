@@ -221,7 +221,7 @@ def test_no_lie_survives_one_honest_watcher(ledger, coin):
     run_state_machine_as_test(
         lambda: OptimisticMachine(ledger, token),
         settings=settings(
-            max_examples=40 if LONG else 8 if token is None else 3,
+            max_examples=25 if LONG else 8 if token is None else 3,
             stateful_step_count=60 if LONG else 25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
