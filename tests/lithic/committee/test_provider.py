@@ -235,6 +235,15 @@ def _killed_registering(*_, **__):
     raise KeyboardInterrupt
 
 
+def test_a_bond_that_could_not_be_paid_is_tried_again_with_less(bench):
+    contract, outbox, (account,) = bench.kit.contract, bench.outbox(1), bench.members(1)
+    with pytest.raises(Rejected) as caught:
+        joining.register(contract, outbox, bench.signer(1), 10**30)
+    assert caught.value.code == "chain.insufficient_funds"
+    joining.register(contract, outbox, bench.signer(1), BOND)
+    assert contract.provider_at(account).bond == BOND
+
+
 def test_a_token_that_does_not_pay_costs_a_provider_no_deadline(ledger, tmp_path):
     with contextlib.ExitStack() as stack:
         bench = Bench(Kit(ledger, make_token(ledger, "blocklisting")), tmp_path, stack)

@@ -43,7 +43,7 @@ def register(contract: Committee, outbox: Outbox, signer: Account, bond: int) ->
         coin = Coin(contract.coin())
         coin.approve(outbox, contract.address, bond)
         call = contract.register(signer.address, proof, bond, value=bond if coin.is_native else 0)
-        outbox.send_and_wait(call, key=f"register {account} {contract.address}")
+        outbox.send_and_wait(call, key=f"register {account} {signer.address} {bond} {contract.address}")
     else:
         outbox.send_and_wait(
             contract.rotate_key(signer.address, proof), key=f"rotate to {signer.address} {contract.address}"
