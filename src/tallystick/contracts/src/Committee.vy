@@ -5,12 +5,14 @@
 @notice  Answers of named providers under bond, by vote or median of stake, for contracts that cannot run the model. The
          interface ICommittee.vyi teaches the contract; this shell composes its modules.
 @custom:invariant Of its one coin, native or a token, what came in is what went out and what is held: bonds, credits, the
-                  ceilings of open requests, and what was burned. A request ends fulfilled or timed out, after its deadline whenever anybody asks. A provider
-                  that reveals in time what its key signed once, and as its kernel says, never loses its bond.
+                  ceilings of open requests, and what was burned. A request ends fulfilled or timed out, after its
+                  deadline whenever anybody asks. A provider that reveals in time what its key signed once, and as its
+                  kernel says, never loses its bond.
 @custom:kill      There is none: no administrator, no pause, no upgrade. A provider leaves by ending its offers and
                   announcing the withdrawal of its bond.
 @custom:security  A committee is as good as the members that the consumer names. Native coins sent without a call are
-                  refused; coins forced in, and tokens sent past it, are nobody's. A settled answer stands even if its members are slashed later.
+                  refused; coins forced in, and tokens sent past it, are nobody's. A settled answer stands even if its
+                  members are slashed later.
 """
 
 from ..interfaces import IAssurance
