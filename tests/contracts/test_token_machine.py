@@ -243,8 +243,8 @@ def test_the_token_does_what_an_independent_ledger_foretells(ledger):
     run_state_machine_as_test(
         lambda: TokenMachine(ledger),
         settings=settings(
-            max_examples=200 if LONG else 12,
-            stateful_step_count=80 if LONG else 40,
+            max_examples=60 if LONG else 12,
+            stateful_step_count=60 if LONG else 40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
