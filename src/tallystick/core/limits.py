@@ -285,13 +285,14 @@ INTENT_TEXT_CHARS_MAX: Final = 1_024  # of a purpose or a name in it; longer tex
 INTENT_TOOLS_MAX: Final = 64  # tools that one decision went through
 
 # --- agents' registries and scores
-SCORING_FACTS_MAX: Final = 1_000_000  # payments of one graph of trust; held in memory, some 200 MB
+SCORING_FACTS_MAX: Final = 1_000_000  # payments of one graph of trust; a hundred thousand take some ten seconds
 SCORING_SEEDS_MAX: Final = 1_000  # accounts a reader knows; a score is computed without each of them in turn
 SCORING_AMOUNT_MAX: Final = 2**96  # of one payment in its unit: 79 billion coins of 18 decimals
-SCORING_RATERS_MAX: Final = 5_000  # clients heard on one agent; each costs a flow, some milliseconds
+SCORING_RATERS_MAX: Final = 100_000  # clients heard on one agent: edges of one network
 REGISTRATION_BYTES_MAX: Final = 256 * 2**10  # a file that an agent's URI, or its domain, leads to; most have 2 kB
 REGISTRATION_DEPTH_MAX: Final = 32  # levels of such a file; the ERC's own members need three
 REGISTRATION_LIST_MAX: Final = 1_024  # services, registrations or skills in it
 REGISTRATION_TEXT_MAX: Final = 16_384  # characters of a description
 REGISTRATION_URI_MAX: Final = 8_192  # characters of an endpoint or an image, which may be a data: URI
+EMBEDDED_URI_CHARS_MAX: Final = 2_048  # of a data: URI on chain: the contract keeps no longer one
 CREDENTIAL_TEXT_MAX: Final = 512  # characters of an operator's name, number or contact

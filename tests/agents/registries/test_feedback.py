@@ -7,15 +7,23 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from eth_abi.abi import encode
 
+from tallystick.agents.directory import Directory
 from tallystick.agents.identity.reference import AgentRef
+from tallystick.agents.projection import projection
 from tallystick.agents.reputation.feedback import Feedback, ProofOfPayment, check_feedback
-from tallystick.agents.reputation.payments import TRANSFER, in_units, read_payment
-from tallystick.agents.scoring import Payment
+from tallystick.agents.reputation.payments import TRANSFER, check_payee, in_units, read_payment
+from tallystick.agents.scoring import Payment, Seed, Terms, Trust
+from tallystick.agents.scoring.baseline import naive_average, paid_average
+from tallystick.chain.accounts import Account, TransactionFields
 from tallystick.chain.bindings.agent_reputation import NewFeedback
 from tallystick.chain.calls import Call
+from tallystick.chain.fees import Fees
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, VerificationFailed
+from tallystick.index import Index
+from tests.contracts.agent_kit import compiled
 from tests.contracts.coin_kit import Coin
 
 AGENT = AgentRef.parse("eip155:1:0x8004A169FB4a3325136EB29fA0ceB6D2e539a432/22")
@@ -132,6 +140,59 @@ def test_a_payment_that_is_not_there_or_elsewhere_is_refused(ledger):
     assert caught.value.code == "payment.chain"
 
 
+def test_a_payment_that_was_undone_is_refused(ledger):
+    alice, bob = ledger.accounts[:2]
+    token = ledger.deploy(compiled(SPRAY))
+    undone = Call(token, keccak(b"fail()")[:4])
+    fields = TransactionFields(
+        ledger.chain_id, ledger.node.nonce(alice), undone.to, 0, undone.data, 100_000, Fees(10**11, 0)
+    )
+    tx_hash = ledger.node.send_raw(Account(ledger.secrets[alice]).sign_transaction(fields).raw)
+    ledger._nonces[alice] += 1
+    with pytest.raises(VerificationFailed) as caught:
+        read_payment(ledger.node, ProofOfPayment(alice, bob, ledger.chain_id, tx_hash), token)
+    assert caught.value.code == "payment.reverted"
+
+
+def test_a_payment_to_somebody_else_than_the_agents_wallet_is_refused(ledger, registries, agent):
+    alice, bob, carol = ledger.accounts[:3]
+    facts = [
+        read_payment(ledger.node, ProofOfPayment(bob, to, ledger.chain_id, paid(ledger, Call(to, b"", 5), bob)))
+        for to in (alice, carol)
+    ]
+    check_payee(registries.identity, agent.agent_id, facts[0])
+    with pytest.raises(VerificationFailed) as caught:
+        check_payee(registries.identity, agent.agent_id, facts[1])
+    assert caught.value.code == "payment.payee"
+    ledger.send(registries.identity.unset_agent_wallet(agent.agent_id), alice)
+    check_payee(registries.identity, agent.agent_id, facts[0])  # it was its wallet then
+
+
+def test_from_payments_on_chain_to_a_score(ledger, registries, agent, tmp_path):
+    """Clients who also buy elsewhere are heard; a ring that paid the agent its own money back is not."""
+    alice, bob, carol, shop, ring = *ledger.accounts[:3], *ledger.accounts[4:6]
+    facts = []
+    bought = [(client, payee, 10**15) for client in (bob, carol) for payee in (shop, alice)]
+    for payer, payee, amount in (*bought, (alice, ring, 10**18), (ring, alice, 10**18)):
+        tx_hash = paid(ledger, Call(payee, b"", amount), payer)
+        facts.append(read_payment(ledger.node, ProofOfPayment(payer, payee, ledger.chain_id, tx_hash)))
+    for client, value in ((bob, 20), (carol, 30), (ring, 100)):
+        ledger.send(
+            registries.reputation.give_feedback(agent.agent_id, value, 0, "starred", "", "", "", bytes(32)), client
+        )
+    four = (registries.identity, registries.reputation, registries.validation, registries.credentials)
+    index = Index(tmp_path / "index.db", ledger.node, [projection(*(one.address for one in four))])
+    index.sync()
+    directory = Directory(index)
+    ratings = directory.ratings(agent.agent_id)
+    payments = in_units(facts, Fraction(1))
+    own = {directory.agent(agent.agent_id).owner, directory.agent(agent.agent_id).wallet}
+    assert naive_average(ratings) == 500
+    assert paid_average(own, ratings, payments) > 990
+    score = Trust(payments, [Seed(shop, 10**16)], Terms(prior=0)).score(own, ratings)
+    assert 240 <= score.permille <= 260
+
+
 def test_a_payment_that_is_proved_twice_counts_once_in_one_unit(ledger):
     alice, bob = ledger.accounts[:2]
     proof = ProofOfPayment(alice, bob, ledger.chain_id, paid(ledger, Call(bob, b"", 5), alice))
@@ -162,10 +223,6 @@ def fail():
 
 
 def test_many_transfers_in_one_transaction_share_its_one_fee(ledger):
-    from eth_abi.abi import encode
-
-    from tests.contracts.agent_kit import compiled
-
     alice, bob = ledger.accounts[:2]
     token = ledger.deploy(compiled(SPRAY))
     burned = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -19,6 +20,8 @@ from tallystick.agents.identity.registration import (
     Registration,
     Service,
     check_registration,
+    embedded_file,
+    publish,
 )
 from tallystick.agents.identity.wallets import LIFETIME_S, claim_wallet, set_wallet
 from tallystick.chain.bindings.agent_identity import MetadataSet, Transfer
@@ -163,6 +166,28 @@ def test_a_file_is_bound_to_its_agent_by_digest_and_by_name(ledger, registries, 
     assert "registry" in failures(check_registration(identity, elsewhere, data))
     with pytest.raises(Rejected, match="no such token"):
         check_registration(identity, AgentRef(agent.registry, 10**9), data)
+
+
+def test_publishing_a_file_sets_uri_and_digest(ledger, registries, agent):
+    identity, alice = registries.identity, ledger.accounts[0]
+    data = Registration("quotes", registrations=(agent,)).to_bytes()
+    uri = "data:application/json;base64," + base64.b64encode(data).decode()
+    for call in publish(identity, agent, uri, data):
+        ledger.send(call, alice)
+    assert check_registration(identity, agent, embedded_file(identity.token_uri(agent.agent_id))).ok
+    with pytest.raises(InvalidInput) as caught:
+        publish(identity, AGENT, uri, data)
+    assert caught.value.code == "agent_file.agent"
+
+
+def test_a_uri_that_holds_its_file_is_read_and_another_is_not():
+    assert embedded_file("data:application/json,%7B%7D") == embedded_file("data:application/json;base64,e30=") == b"{}"
+    assert embedded_file("https://example.com/a.json") is embedded_file("") is None
+    for wrong in ("data:", "data:text/html,x", "data:application/json;base64,e3", "data:application/json;base64,é",
+                  "data:application/json," + "x" * 2_048):  # fmt: skip
+        with pytest.raises(InvalidInput) as caught:
+            embedded_file(wrong)
+        assert caught.value.code == "agent_file.uri"
 
 
 # --- domains and names

@@ -7,19 +7,22 @@ A file is bound to an agent in two ways that meet: the agent's URI leads to the 
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from tallystick.agents.identity.parsing import flag_of, list_of, load_object, text_of
 from tallystick.agents.identity.reference import AgentRef, RegistryRef
 from tallystick.chain.bindings.agent_identity import AgentIdentity
-from tallystick.chain.calls import BlockId
+from tallystick.chain.calls import BlockId, Call
 from tallystick.core import canonical, documents
 from tallystick.core.checks import Check, Report
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import REGISTRATION_TEXT_MAX, REGISTRATION_URI_MAX
+from tallystick.core.limits import EMBEDDED_URI_CHARS_MAX, REGISTRATION_TEXT_MAX, REGISTRATION_URI_MAX
 
 TYPE = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1"
 DIGEST_KEY = "registrationSha256"  # metadata key: 32 bytes
@@ -116,6 +119,40 @@ def read_reference(value: Any) -> AgentRef:
     if isinstance(agent_id, str):
         return AgentRef(registry, documents.decimal(agent_id, "agentId"))
     return AgentRef(registry, documents.integer(agent_id, "agentId"))
+
+
+def publish(identity: AgentIdentity, agent: AgentRef, uri: str, data: bytes) -> tuple[Call, Call]:
+    """Return the calls after which the agent's URI and digest lead to the file `data`.
+
+    raises  InvalidInput "agent_file.…" when it is no registration file, "agent_file.agent" when it does not list the
+            agent
+    """
+    if agent not in Registration.from_bytes(data).registrations:
+        raise InvalidInput("agent_file.agent", "the file does not list the agent", expected=str(agent))
+    return (
+        identity.set_agent_uri(agent.agent_id, uri),
+        identity.set_metadata(agent.agent_id, DIGEST_KEY, sha256(data)),
+    )
+
+
+def embedded_file(uri: str) -> bytes | None:
+    """Return the file that a `data:` URI holds in itself; None for a URI that leads elsewhere.
+
+    raises  InvalidInput "agent_file.uri"
+    """
+    if not uri.startswith("data:"):
+        return None
+    kind, comma, content = uri.partition(",")
+    if comma and len(uri) <= EMBEDDED_URI_CHARS_MAX and kind.startswith("data:application/json"):
+        if not kind.endswith(";base64"):
+            return unquote_to_bytes(content)
+        try:
+            return base64.b64decode(content, validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    raise InvalidInput(
+        "agent_file.uri", "not a data: URI of JSON", expected="data:application/json;base64,…", got=ascii(uri)[:80]
+    )
 
 
 def check_registration(identity: AgentIdentity, agent: AgentRef, data: bytes, *, at: BlockId = "latest") -> Report:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tallystick.agents.reputation.feedback import ProofOfPayment
 from tallystick.agents.scoring.trust import Payment
+from tallystick.chain.bindings.agent_identity import AgentIdentity
 from tallystick.chain.bindings.agent_identity import Transfer as _TokenTransfer
 from tallystick.chain.calls import Log
 from tallystick.chain.facts import TxReceipt
@@ -64,6 +65,18 @@ def read_payment(node: Node, proof: ProofOfPayment, coin: str = NATIVE) -> Payme
         )  # fmt: skip
     burned = _burned(node, receipt) // transfers
     return PaymentFact(proof.from_address, proof.to_address, price, burned, receipt.block_number, proof.tx_hash)
+
+
+def check_payee(identity: AgentIdentity, agent_id: int, fact: PaymentFact) -> None:
+    """Return if the payment went to the wallet that the agent had then, before or after the payment's block.
+
+    raises  VerificationFailed "payment.payee"; what a node without that block's state raises
+    """
+    wallets = [identity.get_agent_wallet(agent_id, at=max(fact.block_number - back, 0)) for back in (1, 0)]
+    if fact.payee not in wallets:
+        raise VerificationFailed(
+            "payment.payee", "the payment went to somebody else than the agent", expected=wallets[0], got=fact.payee
+        )
 
 
 def in_units(facts: Iterable[PaymentFact], wei_per_unit: Fraction) -> list[Payment]:
