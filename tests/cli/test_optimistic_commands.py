@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tallystick.chain.bindings.optimistic_model import Requested
+from tallystick.cli.assurance_door import HINTS
 from tallystick.cli.main import run
 from tallystick.lithic.artifact import Artifact
 from tallystick.lithic.kernel import compile_integer
@@ -157,6 +160,23 @@ def test_a_model_that_was_not_published_cannot_be_asked_or_watched(tally: Any, w
     assert (status, error["code"], "publish" in error["hint"]) == (2, "optimistic.unpublished", True)
     status, error = tally(*VERB, "watch", "mlp.kernel.json", "--once")
     assert (status, error["code"], "publish" in error["hint"]) == (2, "optimistic.unpublished", True)
+
+
+def test_the_newest_requests_are_found_however_few_blocks_are_read_at_a_time(
+    tally: Any, kernel: Any, tmp_path: Path
+) -> None:
+    asked = [bytes.fromhex(ask(tally)) for _ in range(3)][::-1]
+    with Tally.open(tmp_path / ".tally", lambda _: "") as opened:
+        place = opened.lithic.optimistic().place
+        for limit, blocks in itertools.product((1, 2, 3, 9), (1, 2, 3, 10_000)):
+            found = place.newest(opened.node, (Requested.topic,), limit, blocks=blocks)
+            assert [log.topics[1] for log in found] == asked[:limit]
+
+
+def test_every_hint_is_about_something_that_is_refused() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    pages = "".join(page.read_text("utf-8") for page in (*(docs / "spec").glob("*.md"), docs / "errors.md"))
+    assert not [code for code in HINTS if f"`{code}`" not in pages]
 
 
 def test_people_read_what_comes_next(tally: Any, kernel: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,12 +34,13 @@ coin_option = click.option(
 )
 
 # What to do about a reason, a contract's own mostly, where its words leave that open.
-_HINTS = {
+HINTS = {
     "optimistic: unknown request": "`tally lithic optimistic show` lists the requests of this contract",
     "optimistic: too early": "`tally lithic optimistic show` says when its time is over",
     "optimistic: too late": "its time is over; `tally lithic optimistic settle` ends it",
     "optimistic: already claimed": "somebody claims already; watch the claim, and refute it if it is wrong",
-    "optimistic: not the bond": "the bond is the request's; run the command again",
+    "optimistic: no claim": "`tally lithic optimistic show` says how the request stands",
+    "optimistic: closed": "`tally lithic optimistic show` says how it ended",
     "optimistic: no bond": "a claim needs a bond of which half is something: raise --bond",
     "optimistic: not an input": "the kernel's ranges refuse this row; `tally lithic model inspect` shows them",
     "requests: unknown request": "`tally lithic committee show` lists the requests of this contract",
@@ -55,6 +56,9 @@ _HINTS = {
     "providers: bond too low": "only what is neither locked nor leaving counts: `tally lithic committee providers`",
     "providers: too early": "a bond stays seven days after it was announced",
     "providers: nothing to withdraw": "`tally lithic committee announce-withdrawal` comes first",
+    "coins: transfer refused": "the token did not let the coins move; ask its issuer, nothing was changed",
+    "coins: other amount moved": "the token keeps part of a transfer, and cannot be this contract's coin",
+    "committee.kernel": "only the answers of a request that was opened with --kernel are judged by one",
     "kernel.request": "`tally lithic optimistic show` says which model the request is for; name the kernel of that",
     "receipt.kernel": "name the file of the model's kernel with --kernel",
     "receipt.none": "`show` says how the request stands; a receipt is of an answer that nothing can change any more",
@@ -94,7 +98,7 @@ def advised() -> Iterator[None]:
     try:
         yield
     except (InvalidInput, Rejected) as error:
-        error.hint = error.hint or _HINTS.get(error.code, "")
+        error.hint = error.hint or HINTS.get(error.code, "")
         raise
 
 

@@ -49,12 +49,12 @@ class Place:
             raise InvalidInput("request.none", f"this account asked nothing of {self.address}", hint="`ask` first")
         return found[0].topics[1]
 
-    def newest(self, node: Node, topics: Topics, limit: int) -> list[Log]:
-        """Return the newest events with these topics, the youngest first; no more of the history is read than that."""
+    def newest(self, node: Node, topics: Topics, limit: int, *, blocks: int = LOG_RANGE_BLOCKS_MAX) -> list[Log]:
+        """Return the newest events with these topics, the youngest first; so many blocks are read at a time."""
         found: list[Log] = []
         last = node.block_number()
         while len(found) < limit and last >= self.first_block:
-            first = max(self.first_block, last - LOG_RANGE_BLOCKS_MAX + 1)
+            first = max(self.first_block, last - blocks + 1)
             found += reversed(node.logs(self.address, topics, from_block=first, to_block=last))
             last = first - 1
         return found[:limit]
