@@ -271,6 +271,7 @@ def test_a_target_that_refuses_or_says_no_in_words_is_logged_and_not_counted(wor
 @pytest.mark.parametrize(
     "changes",
     [
+        {"address": "0x" + "11" * 20}, {"amount_word": 0}, {"recipient_word": 1}, {"recipient_word": -1},
         {"amount_word": 63}, {"recipient_word": 63}, {"amount_word": -2}, {"recipient_word": -2}, {"value_cap": 1},
         {"token": NATIVE}, {"token": NATIVE, "amount_word": -1}, {"pulls": True},
         {"constraints": (Constraint(0, 2, 1),)}, {"constraints": (Constraint(63, 0, 1),)},
@@ -279,7 +280,7 @@ def test_a_target_that_refuses_or_says_no_in_words_is_logged_and_not_counted(wor
 def test_a_rule_that_means_nothing_is_refused(world, refused, changes):
     wallet = Wallet(world, is_sealed=False)
     with refused("rules: bad rule"):
-        wallet.rule(wallet.token.address, TRANSFER, pay_rule(wallet.token.address, **changes))
+        wallet.rule(wallet.token.address, TRANSFER, pay_rule(**{"address": wallet.token.address, **changes}))
 
 
 @pytest.mark.parametrize("changes", [{"recipient_word": 0}, {"constraints": (Constraint(0, 0, 1),)}])

@@ -143,6 +143,9 @@ def test_changes_go_to_the_account_its_rules_and_queue_and_speak_of_that_account
     for target in (wallet.token.address, other.address, wallet.world.relay.address, changes.address):
         with refused("changes: no such target"):
             wallet.send(changes.schedule(wallet.address, target, transfer_data(wallet.owner, 1)), wallet.owner)
+    with refused("changes: not a setter"):  # or an owner could write its own history
+        note = wallet.account.note(1, wallet.stranger, INTENT)
+        wallet.send(changes.schedule(wallet.address, note.to, note.data), wallet.owner)
     foreign = wallet.world.rules.set_payee(other.address, wallet.stranger, 1, 2**48 - 1)
     with refused("changes: another account"):
         wallet.send(changes.schedule(wallet.address, foreign.to, foreign.data), wallet.owner)

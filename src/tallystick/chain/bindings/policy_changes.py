@@ -103,8 +103,8 @@ class PolicyChanges:
         data     calldata of a setter; for rules and queue its first argument is the account
         returns  the change's id
         chain    The owner only. Bound to the epoch, single use, void 14 days after it is due; announced again, its
-                 delay starts again. Reverts `changes: not the owner`, `changes: no such target`, `changes: another
-                 account`.
+                 delay starts again. Reverts `changes: not the owner`, `changes: no such target`, `changes: not a
+                 setter`, `changes: another account`.
         """
         calldata = encode_call(
             "c52fd4ec", ("address", "address", "bytes"), (account, target, bounded(data, 1024, "data"))

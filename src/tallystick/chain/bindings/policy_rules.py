@@ -212,7 +212,8 @@ class PolicyRules:
         account   whose rule
         target    never the account, its EntryPoint, rules or queue
         selector  never one that is_denied
-        rule      the whole rule; is_allowed False takes it away
+        rule      the whole rule; is_allowed False takes it away. Of transfer(address,uint256) the target is the token,
+                  word 0 the payee and word 1 the amount; nothing else is taken
         chain     The account, which is a scheduled change, or its owner: before sealing, and always to take a rule
                   away. Reverts `rules: selector denied`, `rules: target denied`, `rules: bad rule`, and as the
                   account's `check_setter`.

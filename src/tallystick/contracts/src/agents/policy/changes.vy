@@ -17,6 +17,7 @@ from ....interfaces import IPolicyChanges
 _GUARDIAN: constant(uint8) = 1
 _OWNER: constant(uint8) = 3
 _KIND_POLICY: constant(uint8) = 9
+_NOTE: constant(Bytes[4]) = method_id("note(uint8,address,bytes32)")
 _VALID_S: constant(uint256) = 14 * 86_400
 
 rules: immutable(address)
@@ -34,6 +35,8 @@ def __init__(rules_: address, queue_: address):
 def schedule(account: address, target: address, data: Bytes[1024]) -> bytes32:
     assert staticcall IPolicyAccount(account).role_of(msg.sender) == _OWNER, "changes: not the owner"
     assert target in [account, rules, queue], "changes: no such target"
+    # An account takes links from here; what is in them is not for its owner to write.
+    assert slice(data, 0, 4) != _NOTE, "changes: not a setter"
     # Rules and queue serve all accounts: a change speaks of the account that announced it, in its first argument.
     assert target == account or extract32(data, 4, output_type=address) == account, "changes: another account"
     change: bytes32 = self._change(account, target, data)

@@ -140,6 +140,8 @@ def _is_sound(target: address, selector: bytes4, rule: IPolicyRules.Rule) -> boo
         return False  # one call, one coin
     if rule.pulls and (rule.amount_word == -1 or target == rule.token):
         return False
+    if selector == _TRANSFER and (rule.token != target or rule.recipient_word != 0 or rule.amount_word != 1):
+        return False  # what this function means is known, so nobody can get it wrong
     return (
         rule.recipient_word >= -1
         and rule.recipient_word <= _WORDS_MAX
