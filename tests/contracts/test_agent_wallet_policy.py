@@ -67,5 +67,5 @@ def test_an_agent_may_live_in_an_account_and_its_wallet_ends_with_the_move(ledge
     ledger.send(identity.safe_transfer_from(stranger, wallet.address, 0), stranger)
     assert (identity.owner_of(0), identity.get_agent_wallet(0)) == (wallet.address, NOBODY)
     call = identity.set_agent_uri(0, "ipfs://moved")
-    wallet.send(wallet.account.owner_execute(call.to, 0, call.data, INTENT), wallet.owner)
+    wallet.send(wallet.account.owner_execute(call.to, 0, call.data, INTENT, value=0), wallet.owner)
     assert identity.token_uri(0) == "ipfs://moved"
