@@ -106,6 +106,7 @@ def test_a_payment_in_the_chains_own_coin_is_read_with_what_it_burned(ledger):
     fact = read_payment(ledger.node, ProofOfPayment(alice, bob, ledger.chain_id, tx_hash))
     block = ledger.node.block()
     assert (fact.payer, fact.payee, fact.price, fact.block_number) == (alice, bob, 12_345, block.number)
+    assert fact.fee_payer == alice
     assert fact.burned_wei == 21_000 * block.base_fee > 0
     for wrong in ((bob, alice), (alice, alice)):
         with pytest.raises(VerificationFailed) as caught:
@@ -191,6 +192,16 @@ def test_from_payments_on_chain_to_a_score(ledger, registries, agent, tmp_path):
     assert paid_average(own, ratings, payments) > 990
     score = Trust(payments, [Seed(shop, 10**16)], Terms(prior=0)).score(own, ratings)
     assert 240 <= score.permille <= 260
+
+
+def test_a_fee_that_somebody_else_paid_does_not_count(ledger):
+    coin = Coin(ledger)
+    alice, bob, carol = ledger.accounts[:3]
+    ledger.send(coin.contract.approve(carol, 100), alice)
+    tx_hash = paid(ledger, coin.contract.transfer_from(alice, bob, 100), carol)
+    fact = read_payment(ledger.node, ProofOfPayment(alice, bob, ledger.chain_id, tx_hash), coin.contract.address)
+    assert (fact.fee_payer, fact.burned_wei > 0) == (carol, True)
+    assert in_units([fact], Fraction(1)) == [Payment(alice, bob, 100, 0)]
 
 
 def test_a_payment_that_is_proved_twice_counts_once_in_one_unit(ledger):

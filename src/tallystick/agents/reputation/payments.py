@@ -1,7 +1,8 @@
 """Whether a payment was made as a feedback file says: read from the chain, with the fee that was burned for it.
 
 A payment may be washed: sent round and back. What cannot come back is the burned base fee (EIP-1559), so it is read
-beside the price. One transaction may carry many transfers, and its fee was burned once: each gets its share.
+beside the price. One transaction may carry many transfers, and its fee was burned once: each gets its share. A fee that
+somebody else paid, such as a facilitator, cost the payer nothing and does not count.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ TRANSFER: Final = _TokenTransfer.topic  # ERC-20's and ERC-721's Transfer are ha
 
 @dataclass(frozen=True)
 class PaymentFact:
-    """What the chain says of a payment: the price in the coin's smallest units, the burned fee in wei."""
+    """What the chain says of a payment: the price in the coin's smallest units, the burned fee in wei, who paid it."""
 
     payer: str
     payee: str
     price: int
     burned_wei: int
+    fee_payer: str
     block_number: int
     tx_hash: bytes
 
@@ -64,7 +66,9 @@ def read_payment(node: Node, proof: ProofOfPayment, coin: str = NATIVE) -> Payme
             expected=f"{proof.from_address} → {proof.to_address}", got=proof.tx_hash.hex(),
         )  # fmt: skip
     burned = _burned(node, receipt) // transfers
-    return PaymentFact(proof.from_address, proof.to_address, price, burned, receipt.block_number, proof.tx_hash)
+    return PaymentFact(
+        proof.from_address, proof.to_address, price, burned, receipt.sender, receipt.block_number, proof.tx_hash
+    )
 
 
 def check_payee(identity: AgentIdentity, agent_id: int, fact: PaymentFact) -> None:
@@ -80,7 +84,7 @@ def check_payee(identity: AgentIdentity, agent_id: int, fact: PaymentFact) -> No
 
 
 def in_units(facts: Iterable[PaymentFact], wei_per_unit: Fraction) -> list[Payment]:
-    """Return payments in one unit for prices and fees; a payment that is proved twice counts once.
+    """Return payments in one unit for prices and fees: what is proved twice counts once, a sponsored fee not at all.
 
     wei_per_unit  what one smallest unit of the coin is worth in wei; 1 where the coin is the chain's own
 
@@ -89,7 +93,11 @@ def in_units(facts: Iterable[PaymentFact], wei_per_unit: Fraction) -> list[Payme
     if wei_per_unit <= 0:
         raise InvalidInput("payment.rate", "not a rate", expected="> 0", got=wei_per_unit)
     once = {(one.tx_hash, one.payer, one.payee): one for one in facts}
-    return [Payment(one.payer, one.payee, one.price, int(one.burned_wei / wei_per_unit)) for one in once.values()]
+    return [Payment(one.payer, one.payee, one.price, int(_own_fee(one) / wei_per_unit)) for one in once.values()]
+
+
+def _own_fee(fact: PaymentFact) -> int:
+    return fact.burned_wei if fact.fee_payer == fact.payer else 0
 
 
 def _burned(node: Node, receipt: TxReceipt) -> int:
