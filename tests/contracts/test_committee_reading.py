@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from tallystick.chain.bindings.committee import Committee
+from tallystick.chain.bindings.direct_model import DirectModel
+from tallystick.chain.bindings.optimistic_model import OptimisticModel
+from tallystick.contracts import source
 from tallystick.core.errors import Rejected
+from tallystick.core.limits import COMMITTEE_MEMBERS_MAX
 from tallystick.lithic.committee.request import ask_terms, request_id
+from tallystick.lithic.receipts.answer import assurance_domain
 from tests.contracts.committee_kit import BOND, FEE, INPUT, Kit
+from tests.contracts.constructors import initcode_of
 
 
 @pytest.fixture
@@ -90,3 +98,18 @@ def test_the_domain_is_what_the_python_form_signs_in(kit, ledger):
     request = kit.open(kit.terms([alice], low=-9))
     for output, cost in ((3, FEE), (-9, 0)):
         assert kit.contract.answer_digest(request, output, cost) == kit.answer(request, alice, output, cost).digest
+
+
+def test_the_longest_terms_of_a_committee_fit_what_every_mode_takes(ledger, kit):
+    interface = source("Committee", "interfaces/IAssurance.vyi")
+    most = int(re.search(r"terms: Bytes\[(\d+)\]", interface)[1])
+    terms = kit.terms([f"0x{number:040x}" for number in range(COMMITTEE_MEMBERS_MAX)])
+    assert len(ask_terms(terms, proof=bytes(1_024))) <= most
+
+
+@pytest.mark.parametrize("binding", [Committee, DirectModel, OptimisticModel])
+def test_every_contract_that_keeps_answers_has_the_domain_that_python_signs_in(ledger, binding):
+    contract = binding(ledger, ledger.deploy(initcode_of(binding.__name__)))
+    domain = assurance_domain(ledger.chain_id, contract.address)
+    told = (domain.name, domain.version, domain.chain_id, domain.verifying_contract)
+    assert contract.eip712_domain() == (b"\x0f", *told, bytes(32), ())
