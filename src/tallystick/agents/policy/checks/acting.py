@@ -101,7 +101,7 @@ def _unchecked(rule: Rule, place: str) -> Iterator[Finding]:
                 "rules.payee_unread", place, "who is paid is argument 0, which nobody checks", "write payee = 0"
             )
         if rule.amount_word != 1 or rule.token != rule.target:
-            yield danger(
+            yield refused(
                 "rules.amount_unread", place, "what is paid is argument 1 of the target's token",
                 "write token = the target and amount = 1",
             )  # fmt: skip
