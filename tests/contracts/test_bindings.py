@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from eth_abi.abi import encode as abi_encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,36 @@ def test_a_read_asks_at_the_block_it_was_given():
     caller = Canned((5).to_bytes(32, "big"))
     assert ModelRegistry(caller, ADDRESS).model_count(at=b"h" * 32) == 5
     assert caller.asked == (ADDRESS, keccak(b"model_count()")[:4], b"h" * 32)
+
+
+def test_structs_go_out_in_lists_up_to_their_bound_and_none_need_be_given():
+    identity = agent_identity.AgentIdentity(Canned(b""), ADDRESS)
+    entries = [agent_identity.MetadataEntry("k", b"v"), agent_identity.MetadataEntry("l", b"")]
+    expected = keccak(b"register(string,(string,bytes)[])")[:4]
+    expected += abi_encode(["string", "(string,bytes)[]"], ["u", [("k", b"v"), ("l", b"")]])
+    assert identity.register("u", entries).data == expected
+    assert identity.register().data == identity.register("", []).data
+    with pytest.raises(InvalidInput) as caught:
+        identity.register("", entries * 17)
+    assert caught.value.code == "abi.length"
+
+
+def test_of_indexed_text_a_log_holds_the_hash_alone():
+    event = agent_identity.MetadataSet
+    data = abi_encode(["string", "bytes"], ["key", b"value"])
+    log = a_log([event.topic, bytes(32), keccak(b"key")], data)
+    assert event.decode(log) == event(0, keccak(b"key"), "key", b"value")
+
+
+def test_lists_of_texts_come_in_as_tuples():
+    answer = abi_encode(
+        ["address[]", "uint64[]", "int128[]", "uint8[]", "string[]", "string[]", "bool[]"],
+        [[ADDRESS], [1], [-5], [2], ["a"], [""], [True]],
+    )
+    reputation = agent_reputation.AgentReputation(Canned(answer), ADDRESS)
+    assert reputation.read_all_feedback(0, [], "", "", True) == (
+        (ADDRESS,), (1,), (-5,), (2,), ("a",), ("",), (True,),
+    )  # fmt: skip
 
 
 def test_a_caller_may_leave_the_data_of_a_safe_transfer_away():
