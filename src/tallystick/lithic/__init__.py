@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from tallystick.lithic.artifact import Artifact
 from tallystick.lithic.build import compile_model
-from tallystick.lithic.checking import check_artifact
+from tallystick.lithic.checking import Origin, check_artifact
 from tallystick.lithic.kernel import Kernel
 
-__all__ = ["Artifact", "Kernel", "check_artifact", "compile_model"]
+__all__ = ["Artifact", "Kernel", "Origin", "check_artifact", "compile_model"]
