@@ -149,7 +149,7 @@ def test_a_watcher_that_was_killed_refutes_what_was_claimed_meanwhile(
         assert watcher.line()["account"] == account("helper").address
         lie(tmp_path, made, first, PASSPHRASE)
         assert told(watcher) == (first, "refuted")
-        assert tally("lithic", "optimistic", "claim", "mlp.kernel.json", second)[0] == 0
+        assert tally("lithic", "optimistic", "claim", "--yes", "mlp.kernel.json", second)[0] == 0
         assert told(watcher) == (second, "right")
         stack.pop_all()
         assert watcher.end(signal.SIGKILL) == -signal.SIGKILL

@@ -48,8 +48,8 @@ def test_a_request_is_paid_in_a_token_that_the_contract_may_take(tally: Any, tok
     status, asked = tally(*OPTIMISTIC, *ASK, *terms, "--approve")
     assert (status, asked["fee"], asked["bond"], asked["contract"]) == (0, "0.5", "1.25", deployed["address"])
     request = asked["request"]
-    assert tally(*OPTIMISTIC, "claim", "mlp.kernel.json", request)[1]["code"] == "coin.allowance"
-    status, claimed = tally(*OPTIMISTIC, "claim", "mlp.kernel.json", request, "--approve")
+    assert tally(*OPTIMISTIC, "claim", "--yes", "mlp.kernel.json", request)[1]["code"] == "coin.allowance"
+    status, claimed = tally(*OPTIMISTIC, "claim", "--yes", "mlp.kernel.json", request, "--approve")
     assert (status, claimed["state"]) == (0, "claimed")
     status, found = tally(*OPTIMISTIC, "deploy")  # back to the native coin; the other is there still
     assert (status, found["address"], found["transaction"]) == (0, native, None)

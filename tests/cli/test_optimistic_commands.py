@@ -58,7 +58,11 @@ def test_an_answer_is_asked_claimed_watched_settled_and_paid(tally: Any, kernel:
     status, shown = tally(*VERB, "show", request)
     assert (status, shown["state"], shown["fee"], shown["bond"]) == (0, "open", "0.001", "0.5")
     assert "fee can go back in 59 min" in shown["next"] or "fee can go back in 1 h" in shown["next"]
-    status, claimed = tally(*VERB, "claim", "mlp.kernel.json", request)
+    status, error = tally(*VERB, "claim", "mlp.kernel.json", request)  # nobody said yes to a stranger's bond
+    assert (status, error["code"], "Put up 0.5 for 2 s or longer, to earn 0.001?" in error["message"]) == (
+        2, "cli.usage", True,
+    )  # fmt: skip
+    status, claimed = tally(*VERB, "claim", "--yes", "mlp.kernel.json", request)
     answer = [str(number) for number in kernel.predict((10, 20, 30, 40, 50, 60))]
     assert (status, claimed["state"], claimed["answer"]) == (0, "claimed", answer)
     assert tally(*VERB, "refute", "mlp.kernel.json", request)[1] == {"request": request, "refuted": False}
@@ -105,7 +109,7 @@ def test_a_request_that_nobody_claims_goes_back(tally: Any, kernel: Any) -> None
     request = ask(tally, "--fee", "0.25", patience="1")
     time.sleep(1.5)
     assert tally(*VERB, "show", request)[1]["state"] == "late"
-    status, error = tally(*VERB, "claim", "mlp.kernel.json", request)
+    status, error = tally(*VERB, "claim", "--yes", "mlp.kernel.json", request)
     assert (status, error["code"]) == (3, "optimistic: too late")
     assert tally(*VERB, "settle", request)[1]["state"] == "given back"
     assert tally(*VERB, "collect")[1]["collected"] == "0.25"
@@ -145,7 +149,7 @@ def test_the_kernel_of_another_model_is_not_taken(tally: Any, kernel: Any, tmp_p
     request = ask(tally)
     (tmp_path / "trees.kernel.json").write_bytes(Artifact.of(compile_integer(kernel_models.trees())).to_bytes())
     tally(*VERB, "publish", "trees.kernel.json")
-    status, error = tally(*VERB, "claim", "trees.kernel.json", request)
+    status, error = tally(*VERB, "claim", "--yes", "trees.kernel.json", request)
     assert (status, error["code"], "show" in error["hint"]) == (2, "kernel.request", True)
     lie(tmp_path, kernel, request)
     assert tally(*VERB, "refute", "trees.kernel.json", request)[1]["code"] == "kernel.request"
@@ -181,7 +185,7 @@ def test_every_hint_is_about_something_that_is_refused() -> None:
 
 def test_people_read_what_comes_next(tally: Any, kernel: Any, capsys: pytest.CaptureFixture[str]) -> None:
     request = ask(tally, "--fee", "0.001")
-    tally(*VERB, "claim", "mlp.kernel.json", request)
+    tally(*VERB, "claim", "--yes", "mlp.kernel.json", request)
     capsys.readouterr()
     for arguments in (("show",), ("show", "last"), ("watch", "mlp.kernel.json", "--once"), ("collect",)):
         assert run([*VERB, *arguments]) == 0

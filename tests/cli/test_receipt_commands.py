@@ -78,7 +78,7 @@ def test_an_optimistic_answer_has_a_receipt_once_it_is_final(tally: Any, kernel:
     tally(*verb, "publish", "mlp.kernel.json")
     terms = ("--bond", "0.5", "--fee", "0.001", "--window", "1s")
     request = tally(*verb, "ask", "mlp.kernel.json", *ROW, *terms)[1]["request"]
-    tally(*verb, "claim", "mlp.kernel.json", request)
+    tally(*verb, "claim", "--yes", "mlp.kernel.json", request)
     status, error = tally(*verb, "receipt", "mlp.kernel.json", request)
     assert (status, error["code"]) == (2, "receipt.none")
     time.sleep(1.5)

@@ -97,11 +97,20 @@ def ask(
 @optimistic.command()
 @click.argument("kernel", type=_FILE)
 @click.argument("request")
+@click.option("--yes", is_flag=True, help="Do not ask before the bond is put up.")
 @approve_option
 @at("optimistic")
-def claim(output: Output, desk: OptimisticDesk, kernel: Path, request: str, approve: bool) -> None:
-    """Answer REQUEST with what the model of KERNEL says, under the request's bond."""
+def claim(output: Output, desk: OptimisticDesk, kernel: Path, request: str, yes: bool, approve: bool) -> None:
+    """Answer REQUEST with what the model of KERNEL says, under the request's bond.
+
+    Whoever asked set the bond and how long it stays, so both are shown before anything is paid.
+    """
     made, wanted = checked_kernel(output, kernel), to_request_id(request, desk)
+    found, coin = desk.find(wanted), desk.place.coin
+    if found.claim is None:
+        asked = found.requested.asked
+        terms = f"{coin.named(asked.bond)} for {length(asked.window)} or longer, to earn {coin.named(asked.fee)}"
+        output.confirm(f"Put up {terms}?", yes)
     desk.claim(made, wanted, approve=approve)
     _show_one(output, desk, wanted)
 
