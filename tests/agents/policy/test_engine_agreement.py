@@ -12,6 +12,7 @@ from eth_abi.abi import encode
 import tallystick
 from tallystick.agents.policy.denied import DENIED_CALLS, denied_selectors
 from tallystick.agents.policy.engine.items import Slot, pay_gas, refusal_of
+from tallystick.agents.policy.nouns import NATIVE, NOBODY, Scope
 from tallystick.chain.bindings.policy_account import PackedUserOperation
 from tallystick.chain.bindings.policy_rules import PolicyRules
 from tallystick.chain.bindings.token import Token
@@ -88,6 +89,17 @@ class TestAuthorizations:
             assert is_yes == (refusal_of(live.state, token.address, paid, live.at) == "")
 
 
+def user_operation(owner: Owner, session: str, cost: int) -> tuple[PackedUserOperation, bytes]:
+    """Return a session's operation whose gas costs at most so much, and the digest that it signed."""
+    digest = keccak(b"an operation")
+    signature = eip712.sign_digest(owner.ledger.secrets[session], digest)
+    nonce, execute = int(session, 16) << 96, bytes.fromhex("8dd7712f")
+    fees = (10).to_bytes(32, "big")
+    return PackedUserOperation(
+        owner.address, nonce, b"", execute, bytes(32), cost // 10, fees, b"", signature
+    ), digest  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("key", "cost"), [("agent", 10**15), ("agent", 2 * 10**16), ("agent", 2 * 10**16 + 10), ("helper", 10)]
 )
@@ -95,11 +107,8 @@ def test_gas_is_let_and_refused_for_the_same_reason(world: World, key: str, cost
     owner = Owner(world)
     owner.begin(owner.policy())
     owner.send(Call(owner.address, b"", 10**17), owner.stranger)
-    session, digest = getattr(owner, key), keccak(b"an operation")
-    operation = PackedUserOperation(
-        owner.address, int(session, 16) << 96, b"", bytes.fromhex("8dd7712f"), bytes(32), cost // 10,
-        (10).to_bytes(32, "big"), b"", eip712.sign_digest(owner.ledger.secrets[session], digest),
-    )  # fmt: skip
+    session = getattr(owner, key)
+    operation, digest = user_operation(owner, session, cost)
     verdict = pay_gas(owner.live().state, session, cost)
     call = owner.account.validate_user_op(operation, digest, 0)
     if not verdict.is_allowed:
@@ -108,3 +117,20 @@ def test_gas_is_let_and_refused_for_the_same_reason(world: World, key: str, cost
         assert caught.value.code == verdict.reason
         return
     owner.send(call, world.entry_point)
+    for scope, holder in ((Scope.SESSION, session), (Scope.ACCOUNT, NOBODY)):
+        kept = verdict.state.buckets[scope, holder, NATIVE]
+        at = owner.ledger.node.block().timestamp
+        assert owner.account.bucket_of(scope, holder, NATIVE).balance == kept.counted(at).balance
+
+
+def test_a_bucket_that_was_full_for_days_is_not_spent_twice_through_gas(world: World) -> None:
+    owner = Owner(world)
+    owner.begin(owner.policy())
+    owner.send(Call(owner.address, b"", 10**17), owner.stranger)
+    owner.wait(5 * DAY_S)
+    held, cap = owner.ledger.node.balance(owner.address), 2 * 10**16
+    operation, digest = user_operation(owner, owner.agent, cap)
+    owner.send(owner.account.validate_user_op(operation, digest, cap), world.entry_point)
+    for _ in range(2):
+        owner.send(owner.account.execute(policies.PROVIDER, 10**16, b"", bytes(32)), owner.agent)
+    assert held - owner.ledger.node.balance(owner.address) == cap

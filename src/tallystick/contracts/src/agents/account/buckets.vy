@@ -5,8 +5,8 @@
 @notice  Three words a bucket: cap and refill; balance, instant of the last count and period; lifetime cap and what of it
          is spent, 128 bits each but the two times, which have 64.
 @custom:invariant In any time T no more leaves a bucket than cap + refill * T / period, and never more than its lifetime
-                  cap. What the last count could not give out whole stays in its instant, so counting often or seldom
-                  gives the same.
+                  cap. What the last count could not give out whole stays in its instant, which is in whole seconds and
+                  rounded up: a count may cost less than one smallest unit.
 """
 
 from ....interfaces import IPolicyAccount
@@ -29,6 +29,7 @@ _M128: constant(uint256) = 2**128 - 1
 _rates: HashMap[bytes32, uint256]
 _states: HashMap[bytes32, uint256]
 _lives: HashMap[bytes32, uint256]
+_debts: HashMap[bytes32, uint256]  # what was taken without counting since the last count
 _tokens: DynArray[address, 8]
 
 
@@ -67,11 +68,12 @@ def set_bucket(
             or new_refill * period > (rates >> 128) * new_period
             or new_life > life & _M128
         )
-        balance = min(new_cap, self._counted(rates, state) & _M128)
+        balance = min(new_cap, self._counted(key, state) & _M128)
 
     self._rates[key] = new_cap | new_refill << 128
     self._states[key] = balance | block.timestamp << 128 | new_period << 192
     self._lives[key] = new_life | life >> 128 << 128
+    self._debts[key] = 0
 
     log IPolicyAccount.BucketSet(
         scope=scope,
@@ -107,7 +109,8 @@ def accrue(scope: uint8, holder: address, token: address):
     key: bytes32 = self._key(scope, holder, token)
     state: uint256 = self._states[key]
     assert state != 0, "buckets: no bucket"
-    self._states[key] = self._counted(self._rates[key], state)
+    self._states[key] = self._counted(key, state)
+    self._debts[key] = 0
 
 
 @view
@@ -118,7 +121,7 @@ def bucket_of(scope: uint8, holder: address, token: address) -> IPolicyAccount.B
     state: uint256 = self._states[key]
     life: uint256 = self._lives[key]
     if state != 0:
-        state = self._counted(rates, state)
+        state = self._counted(key, state)
     return IPolicyAccount.Bucket(
         cap=convert(rates & _M128, uint128),
         refill=convert(rates >> 128, uint128),
@@ -144,10 +147,15 @@ def _debit(scope: uint8, holder: address, token: address, amount: uint256, is_co
     key: bytes32 = self._key(scope, holder, token)
     state: uint256 = self._states[key]
     assert state != 0, "buckets: no bucket"
+    debt: uint256 = amount
     if is_counting:
-        state = self._counted(self._rates[key], state)
-    assert amount <= state & _M128, "buckets: over budget"
-    self._states[key] = state - amount
+        state = self._counted(key, state)
+        self._states[key] = state - min(amount, state & _M128)
+        self._debts[key] = 0
+    else:
+        debt += self._debts[key]
+        self._debts[key] = debt
+    assert debt <= state & _M128, "buckets: over budget"
     life: uint256 = self._lives[key]
     if life & _M128 != _M128:
         assert (life >> 128) + amount <= life & _M128, "buckets: lifetime spent"
@@ -168,6 +176,7 @@ def _move_one(session: address, successor: address, token: address):
     self._rates[new] = self._rates[old]
     self._states[new] = self._states[old]
     self._lives[new] = self._lives[old]
+    self._debts[new] = self._debts[old]
     self._states[old] = 0
 
 
@@ -179,7 +188,12 @@ def _exists(scope: uint8, holder: address, token: address) -> bool:
 
 @view
 @internal
-def _counted(rates: uint256, state: uint256) -> uint256:
+def _counted(key: bytes32, state: uint256) -> uint256:
+    """
+    @dev Return a bucket's state with what has come in and without its debt. The debt is taken last: taken when it was
+         made it would leave room for refill of time in which the bucket was full.
+    """
+    rates: uint256 = self._rates[key]
     cap: uint256 = rates & _M128
     refill: uint256 = rates >> 128
     balance: uint256 = state & _M128
@@ -192,7 +206,7 @@ def _counted(rates: uint256, state: uint256) -> uint256:
     elif gained != 0:
         balance += gained
         since += (gained * period + refill - 1) // refill
-    return balance | since << 128 | period << 192
+    return balance - self._debts[key] | since << 128 | period << 192
 
 
 @pure
