@@ -1,0 +1,111 @@
+"""`tally agent`: wallets that AI programs cannot exceed their mandate with, and the people around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.agents.policy.durations import say_time
+from tallystick.cli.agent_acting import act, pay
+from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, yes_option
+from tallystick.cli.agent_policy import new_options, policy, write_new
+from tallystick.cli.agent_queue import approve, queue, veto
+from tallystick.cli.agent_session import session
+from tallystick.cli.agent_wallet import deploy, wallet
+from tallystick.cli.door import in_workspace
+from tallystick.cli.output import Output
+from tallystick.cli.spans import Span
+from tallystick.core.errors import InvalidInput
+from tallystick.tally import Tally
+
+if TYPE_CHECKING:
+    from tallystick.tally.agents.wallet import Wallet
+
+
+@click.group("agent", short_help="Give AI programs wallets that hold their limits, and stop them")
+def command() -> None:
+    """Give AI programs wallets whose limits hold even if their host, prompt and keys are an attacker's.
+
+    WALLET is a name that this workspace's account gave, or an address; keys are the workspace's, by name.
+    """
+
+
+for member in (wallet, policy, session, queue, approve, veto, pay, act):
+    command.add_command(member)
+
+
+@command.command("new")
+@click.argument("name")
+@new_options[0]
+@new_options[1]
+@new_options[2]
+@new_options[3]
+@click.option("--file", type=FILE, help="Where the policy goes; NAME.policy.toml if left out.")
+@in_workspace
+@advised
+def new(
+    output: Output,
+    tally: Tally,
+    name: str,
+    guardian: str,
+    token: str,
+    payee: str,
+    valid: int,
+    file: Path | None,
+) -> None:
+    """Make a wallet and a key of this NAME, and a careful policy file for them; next: apply it, then seal.
+
+    On a chain of others the keys are made first, by `tally key new`.
+    """
+    path = file or Path(f"{name}.policy.toml")
+    if path.exists():
+        raise InvalidInput("cli.exists", f"{path} is there already", hint="name another file with --file")
+    key = tally.agents.address(name)
+    deploy(output, tally)
+    made = tally.agents.create(name, [guardian], 86_400)
+    write_new(tally, path, guardian, token, payee, name, valid, made.address)
+    output.result(
+        {"name": name, "wallet": made.address, "session": key, "policy": str(path)},
+        [
+            f"{name} acts by {key} from the wallet {made.address}; what it may do is in {path}",
+            f"next: tally agent policy apply {name} {path}; tally agent wallet seal {name}",
+        ],
+    )
+
+
+@command.command("freeze")
+@at_wallet
+@click.option("--for", "duration", type=Span(), default="7d", show_default=True, help="It ends by itself.")
+@by_option
+@yes_option
+def freeze(output: Output, tally: Tally, wallet: Wallet, duration: int, by: str, yes: bool) -> None:
+    """Stop everything but the owner's sweep, at once; every session, item and announced change is dead for good."""
+    output.confirm(f"Freeze {wallet.address}? Its sessions must be granted anew afterwards.", yes)
+    receipt = wallet.freeze(duration, by)
+    until = wallet.contracts.account.frozen_until()
+    output.result(
+        {"wallet": wallet.address, "frozen_until": until, "epoch": wallet.contracts.account.epoch(),
+         "block": receipt.block_number},
+        f"frozen until {say_time(until)}, since block {receipt.block_number}",
+    )  # fmt: skip
+
+
+@command.command("unfreeze")
+@at_wallet
+@yes_option
+def unfreeze(output: Output, tally: Tally, wallet: Wallet, yes: bool) -> None:
+    """Let the freeze end, after the wallet's delay; its owner only."""
+    output.confirm(f"Let the freeze of {wallet.address} end?", yes)
+    until = wallet.unfreeze()
+    output.result({"wallet": wallet.address, "frozen_until": until}, f"the freeze ends {say_time(until)}")
+
+
+@command.command("heartbeat")
+@at_wallet
+def heartbeat(output: Output, tally: Tally, wallet: Wallet) -> None:
+    """Say that the owner lives; sessions that demand it fall to level propose when the owner is silent too long."""
+    wallet.heartbeat()
+    at = wallet.contracts.account.last_heartbeat()
+    output.result({"wallet": wallet.address, "last_heartbeat": at}, f"heard at {say_time(at)}")

@@ -1,0 +1,112 @@
+"""`tally agent queue`: what a session asked for because it may not do it alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.agents.intents import Payment
+from tallystick.chain.bindings.token import Token
+from tallystick.chain.coin import NATIVE, read_coin
+from tallystick.cli.agent_acting import reasons_of, why_options
+from tallystick.cli.agent_door import at_wallet, by_option, to_item, yes_option
+from tallystick.cli.output import Output, table
+from tallystick.cli.spans import Span, in_words
+from tallystick.tally import Tally
+
+if TYPE_CHECKING:
+    from tallystick.tally.agents.queue import Waiting
+    from tallystick.tally.agents.wallet import Wallet
+
+
+@click.group("queue")
+def queue() -> None:
+    """Propose payments beyond what a session may do alone, list them, run them.
+
+    WALLET is a name that this workspace's account gave, or an address.
+    """
+
+
+@queue.command("list")
+@at_wallet
+@click.option("--all", "everything", is_flag=True, help="Also what is over.")
+def list_(output: Output, tally: Tally, wallet: Wallet, everything: bool) -> None:
+    """List the items of WALLET's queue, the newest first."""
+    found = [one for one in wallet.queue.items() if everything or one.words == "open"]
+    now_s = tally.node.block().timestamp
+    rows = [
+        (one.id.hex(), one.words, one.item.session, one.item.target, one.state.approvals,
+         in_words(one.item.expires, now_s))
+        for one in found
+    ]  # fmt: skip
+    value = {"wallet": wallet.address, "items": [one.to_dict() for one in found]}
+    output.result(value, table("items", ("item", "", "session", "target", "approvals", "expires"), rows))
+
+
+@queue.command("propose")
+@at_wallet
+@click.argument("session")
+@click.argument("payee")
+@click.argument("amount")
+@click.option("--token", default=NATIVE, help="Of which token, by its address; the native coin if left out.")
+@click.option("--valid", type=Span(), default="7d", show_default=True, help="How long it can run.")
+@why_options
+def propose(
+    output: Output,
+    tally: Tally,
+    wallet: Wallet,
+    session: str,
+    payee: str,
+    amount: str,
+    token: str,
+    valid: int,
+    **why: str,
+) -> None:
+    """Ask, as the key SESSION, for a payment of AMOUNT to PAYEE; approvers or time let it pass."""
+    coin, to = read_coin(tally.node, token), tally.agents.address(payee)
+    units = coin.parse(amount, "AMOUNT")
+    intent_hash = wallet.acting.record(session, reasons_of(why), Payment(to, coin.address, units))
+    target, data, value = to, b"", units
+    if not coin.is_native:
+        target, data, value = coin.address, Token(tally.node, coin.address).transfer(to, units).data, 0
+    found = wallet.queue.propose(session, target, data, value, coin, units, intent_hash, valid)
+    show_item(output, found)
+
+
+@queue.command("run")
+@at_wallet
+@click.argument("item")
+def run(output: Output, tally: Tally, wallet: Wallet, item: str) -> None:
+    """Run ITEM, whose time has come; anybody may."""
+    wallet.queue.run(to_item(item))
+    show_item(output, wallet.queue.find(to_item(item)))
+
+
+@click.command("approve")
+@at_wallet
+@click.argument("item")
+@by_option
+@yes_option
+def approve(output: Output, tally: Tally, wallet: Wallet, item: str, by: str, yes: bool) -> None:
+    """Let ITEM of WALLET's queue pass, as one of several approvers."""
+    wanted = wallet.queue.find(to_item(item))
+    output.note(f"calls {wanted.item.target} with {wanted.item.data.hex() or 'no data'}, {wanted.item.amount} wei")
+    output.confirm("Let exactly this pass?", yes)
+    wallet.queue.approve(wanted.id, by)
+    show_item(output, wallet.queue.find(wanted.id))
+
+
+@click.command("veto")
+@at_wallet
+@click.argument("item")
+@by_option
+def veto(output: Output, tally: Tally, wallet: Wallet, item: str, by: str) -> None:
+    """Take ITEM out of WALLET's queue: its owner, guardians, approvers, and the session that asked."""
+    wallet.queue.veto(to_item(item), by)
+    show_item(output, wallet.queue.find(to_item(item)))
+
+
+def show_item(output: Output, one: Waiting) -> None:
+    """Say how an item stands."""
+    output.result(one.to_dict())

@@ -1,0 +1,123 @@
+"""`tally agent session`: the keys by which agents act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.agents.policy.document import Rates, Session
+from tallystick.agents.policy.durations import say_time
+from tallystick.agents.policy.nouns import Level
+from tallystick.chain.coin import NATIVE, read_coin
+from tallystick.cli.agent_door import at_wallet, by_option, show_applied, yes_option
+from tallystick.cli.output import Output, table
+from tallystick.cli.spans import Span
+from tallystick.tally import Tally
+
+if TYPE_CHECKING:
+    from tallystick.tally.agents.wallet import Wallet
+
+_LEVEL = click.Choice([one.name.lower() for one in Level])
+
+
+@click.group("session")
+def session() -> None:
+    """Grant, end, rotate and list the keys that act for a wallet.
+
+    WALLET is a name or an address; SESSION is a key of this workspace, or an address.
+    """
+
+
+@session.command("grant")
+@at_wallet
+@click.argument("key", metavar="SESSION")
+@click.option("--level", type=_LEVEL, default="bounded", show_default=True, help="What it may do alone.")
+@click.option("--valid", type=Span(), default="30d", show_default=True, help="How long from now.")
+@click.option("--operations", type=click.IntRange(1, 65_534), default=100, show_default=True, help="The most an hour.")
+@click.option("--denials", type=click.IntRange(0, 255), default=5, show_default=True, help="As many an hour demote it.")
+@click.option("--heartbeat", type=Span(), help="The owner's silence that demotes it.")
+@click.option("--token", default=NATIVE, help="What it spends, by its address; the native coin if left out.")
+@click.option("--cap", required=True, help="The most at once.")
+@click.option("--refill", required=True, help="What comes in each period.")
+@click.option("--period", type=Span(), default="1d", show_default=True, help="The period.")
+def grant(
+    output: Output,
+    tally: Tally,
+    wallet: Wallet,
+    key: str,
+    level: str,
+    valid: int,
+    operations: int,
+    denials: int,
+    heartbeat: int | None,
+    token: str,
+    cap: str,
+    refill: str,
+    period: int,
+) -> None:
+    """Let a key act within these bounds and the wallet's own: at once before sealing, or announced."""
+    coin, now_s = read_coin(tally.node, token), wallet.live().at
+    rates = Rates(coin.parse(cap, "--cap"), coin.parse(refill, "--refill"), period)
+    granted = Session(
+        name=key, key=tally.agents.address(key), level=Level[level.upper()], valid_after=0, valid_until=now_s + valid,
+        operations=operations, operations_s=3_600, denials=denials, denials_s=3_600 if denials else 0,
+        heartbeat_s=heartbeat or 0, budgets={coin.address: rates},
+    )  # fmt: skip
+    show_applied(output, wallet.grant(granted))
+
+
+@session.command("revoke")
+@at_wallet
+@click.argument("key", metavar="SESSION")
+@by_option
+@yes_option
+def revoke(output: Output, tally: Tally, wallet: Wallet, key: str, by: str, yes: bool) -> None:
+    """End a session at once, for good: its owner, a guardian, or the session itself."""
+    address = tally.agents.address(key)
+    output.confirm(f"End the session of {address}?", yes)
+    wallet.revoke(address, by)
+    output.result({"wallet": wallet.address, "revoked": address})
+
+
+@session.command("rotate")
+@at_wallet
+@click.argument("key", metavar="SESSION")
+@click.argument("successor")
+def rotate(output: Output, tally: Tally, wallet: Wallet, key: str, successor: str) -> None:
+    """Let a session go on under the key SUCCESSOR, its limits with it; the old key is dead."""
+    old, new = tally.agents.address(key), tally.agents.address(successor)
+    wallet.rotate(old, new)
+    output.result({"wallet": wallet.address, "session": old, "successor": new})
+
+
+@session.command("level")
+@at_wallet
+@click.argument("key", metavar="SESSION")
+@click.argument("level", type=_LEVEL)
+@by_option
+def level(output: Output, tally: Tally, wallet: Wallet, key: str, level: str, by: str) -> None:
+    """Change what a session may do alone: lower at once, higher by the owner and announced."""
+    show_applied(output, wallet.set_level(tally.agents.address(key), Level[level.upper()], by))
+
+
+@session.command("list")
+@at_wallet
+def list_(output: Output, tally: Tally, wallet: Wallet) -> None:
+    """List the sessions, with what they have left."""
+    live = wallet.live()
+    found = [_facts(one, live.state.sessions[one.key].denials.count) for one in live.policy.sessions]
+    rows = [(one["session"], one["level"], say_time(int(str(one["valid_until"])))) for one in found]
+    output.result({"wallet": wallet.address, "sessions": found}, table("sessions", ("key", "level", "until"), rows))
+
+
+def _facts(one: Session, denials: int) -> dict[str, object]:
+    budgets = {token: rates.to_dict() for token, rates in one.budgets.items()}
+    return {
+        "session": one.key,
+        "level": one.level.name.lower(),
+        "valid_after": one.valid_after,
+        "valid_until": one.valid_until,
+        "denials": denials,
+        "budgets": budgets,
+    }

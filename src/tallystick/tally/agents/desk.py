@@ -1,0 +1,91 @@
+"""The wallets that this workspace's account owns, or any other by its address, and the way to a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tallystick.agents.intents_store import IntentStore
+from tallystick.chain.bindings.policy_account_factory import AccountCreated, PolicyAccountFactory
+from tallystick.core.digest import keccak
+from tallystick.core.errors import InvalidInput
+from tallystick.core.ids import parse_address
+from tallystick.core.names import check_name
+from tallystick.tally.agents.senders import address_of
+from tallystick.tally.agents.system import ENTRY_POINT, System, deploy_system, find_system
+from tallystick.tally.agents.wallet import Wallet
+
+if TYPE_CHECKING:
+    from tallystick.tally.workspace import Tally
+
+
+class Agents:
+    """Agents and their wallets."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def deploy(self, entry_point: str = ENTRY_POINT) -> System:
+        """Return the contracts that serve all wallets, deployed or found; they are this workspace's from here on."""
+        self.__dict__.pop("system", None)
+        return deploy_system(self._tally, parse_address(entry_point))
+
+    @cached_property
+    def system(self) -> System:
+        """The contracts that serve all wallets; raises InvalidInput "deployments.absent"."""
+        return find_system(self._tally)
+
+    @cached_property
+    def intents(self) -> IntentStore:
+        """The intent records that are kept here."""
+        return IntentStore(self._tally.blobs)
+
+    def address(self, key_or_address: str) -> str:
+        """Return the address of a key of this workspace, or the one that is written out."""
+        return address_of(self._tally, key_or_address)
+
+    def create(self, name: str, guardians: Sequence[str], raise_delay_s: int) -> Wallet:
+        """Return the wallet `name` of this workspace's account, made now, unsealed, or by the same call before.
+
+        guardians      keys by name, or addresses
+        raise_delay_s  how long raises wait once it is sealed; at least an hour
+        raises         InvalidInput "names.…"; Rejected with the contracts' reasons
+        """
+        owner, salt = self._tally.account.address, _salt(name)
+        factory = PolicyAccountFactory(self._tally.node, self.system.factory)
+        address = factory.address_of(owner, salt)
+        if not self._tally.node.code(address):
+            held = [address_of(self._tally, one) for one in guardians]
+            call = factory.create(owner, salt, held, raise_delay_s)
+            self._tally.outbox.send_and_wait(call, key=f"agents create {address}")
+        return self.wallet(name)
+
+    def wallet(self, which: str) -> Wallet:
+        """Return a wallet: by the name that this workspace's account gave it, or by its address.
+
+        raises  InvalidInput "agent.wallet", "deployments.absent", "address.…"
+        """
+        if which.startswith("0x"):
+            address = parse_address(which)
+        else:
+            factory = PolicyAccountFactory(self._tally.node, self.system.factory)
+            address = factory.address_of(self._tally.account.address, _salt(which))
+        if not self._tally.node.code(address):
+            raise InvalidInput(
+                "agent.wallet", f"there is no wallet {which!r}", expected=f"an account at {address}", got="none",
+                hint="`tally agent wallet show` lists this account's; `tally agent new` makes one",
+            )  # fmt: skip
+        return Wallet(self._tally, address, self.system.first_block, self.intents)
+
+    def wallets(self) -> list[Wallet]:
+        """Return the wallets that this workspace's account has made, the oldest first."""
+        owner = bytes(12) + bytes.fromhex(self._tally.account.address[2:])
+        topics = (AccountCreated.topic, None, owner)
+        logs = self._tally.node.logs(self.system.factory, topics, from_block=self.system.first_block)
+        made = [AccountCreated.decode(log).account for log in logs]
+        return [Wallet(self._tally, one, self.system.first_block, self.intents) for one in made]
+
+
+def _salt(name: str) -> bytes:
+    return keccak(check_name(name).encode())

@@ -1,0 +1,105 @@
+"""What a wallet's sessions asked for because they may not do it alone: shown, proposed, approved, vetoed, run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tallystick.agents.policy.change.calls import Contracts
+from tallystick.chain.bindings.policy_queue import Item, ItemState, Proposed
+from tallystick.chain.coin import Coin
+from tallystick.chain.facts import TxReceipt
+from tallystick.core.errors import InvalidInput
+from tallystick.tally.agents import senders
+
+if TYPE_CHECKING:
+    from tallystick.tally.workspace import Tally
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One item, and how it stands: "open", "over" where it ran, was vetoed or is of another epoch, or "expired"."""
+
+    id: bytes
+    item: Item
+    state: ItemState
+    words: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the item as JSON members; amounts in smallest units."""
+        item = self.item
+        return {
+            "item": self.id.hex(),
+            "state": self.words,
+            "session": item.session,
+            "target": item.target,
+            "amount": str(item.amount),
+            "data": item.data.hex(),
+            "token": item.token,
+            "max_debit": str(item.max_debit),
+            "intent": item.intent_hash.hex(),
+            "approvals": self.state.approvals,
+            "proposed_at": item.proposed_at,
+            "expires": item.expires,
+        }
+
+
+class Queue:
+    """The queue of one wallet."""
+
+    def __init__(self, tally: Tally, contracts: Contracts, first_block: int) -> None:
+        self._tally = tally
+        self._contracts = contracts
+        self._first_block = first_block
+
+    def items(self) -> list[Waiting]:
+        """Return everything that was ever proposed, the newest first."""
+        account = bytes(12) + bytes.fromhex(self._contracts.address[2:])
+        topics = (Proposed.topic, None, account)
+        logs = self._tally.node.logs(self._contracts.queue.address, topics, from_block=self._first_block)
+        return [self._waiting(Proposed.decode(log)) for log in reversed(logs)]
+
+    def find(self, item: bytes) -> Waiting:
+        """Return one item; raises InvalidInput "agent.item"."""
+        found = next((one for one in self.items() if one.id == item), None)
+        if found is None:
+            raise InvalidInput(
+                "agent.item", "no such item was proposed to this wallet", got=item.hex(),
+                hint="`tally agent queue list` shows the items",
+            )  # fmt: skip
+        return found
+
+    def propose(
+        self, session: str, target: str, data: bytes, amount: int, token: Coin, max_debit: int, intent_hash: bytes,
+        valid_s: int,
+    ) -> Waiting:  # fmt: skip
+        """Return an action that a session asks for, now in the queue; the session's key sends it.
+
+        amount             native coin that goes along
+        token, max_debit   what it may spend beside, and the most of it
+        raises             Rejected with the queue's reasons
+        """
+        queue, account = self._contracts.queue, self._contracts.address
+        call = queue.propose(account, target, amount, data, token.address, max_debit, intent_hash, valid_s)
+        receipt = senders.send(self._tally, session, call, f"propose {intent_hash.hex()}")
+        log = next(log for log in receipt.logs if log.topics[0] == Proposed.topic)
+        return self._waiting(Proposed.decode(log))
+
+    def approve(self, item: bytes, by: str = senders.OWN) -> TxReceipt:
+        """Let an item pass, as one of several; raises Rejected "queue: not an approver", "queue: not open"."""
+        return senders.send(self._tally, by, self._contracts.queue.approve(item), f"approve {item.hex()} {by}")
+
+    def veto(self, item: bytes, by: str = senders.OWN) -> TxReceipt:
+        """Take an item out of the queue; raises Rejected "queue: not yours to veto", "queue: not open"."""
+        return senders.send(self._tally, by, self._contracts.queue.veto(item), f"veto {item.hex()} {by}")
+
+    def run(self, item: bytes) -> TxReceipt:
+        """Run an item whose time has come; raises Rejected with the queue's and the policy's reasons."""
+        call = self._contracts.queue.run(self._contracts.address, self.find(item).item)
+        return senders.send(self._tally, senders.OWN, call, f"run {item.hex()}")
+
+    def _waiting(self, proposed: Proposed) -> Waiting:
+        state = self._contracts.queue.item_of(proposed.id)
+        is_past = senders.now_s(self._tally) > proposed.item.expires
+        words = "over" if not state.is_open else "expired" if is_past else "open"
+        return Waiting(proposed.id, proposed.item, state, words)

@@ -1,0 +1,196 @@
+"""One wallet of an agent: what its owner, its guardians and its approvers do with it, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tallystick.agents.intents_store import IntentStore
+from tallystick.agents.policy.change.calls import Contracts
+from tallystick.agents.policy.change.live import LiveAccount, read_account
+from tallystick.agents.policy.change.plan import Step
+from tallystick.agents.policy.document import Policy, Session
+from tallystick.agents.policy.nouns import Level
+from tallystick.agents.policy.replay.history import read_history
+from tallystick.agents.policy.replay.past import History
+from tallystick.chain.bindings.policy_relay import PolicyRelay
+from tallystick.chain.calls import Call
+from tallystick.chain.coin import Coin, read_coin
+from tallystick.chain.facts import TxReceipt
+from tallystick.core.errors import InvalidInput
+from tallystick.tally.agents import senders
+from tallystick.tally.agents.acting import Acting
+from tallystick.tally.agents.queue import Queue
+
+if TYPE_CHECKING:
+    from tallystick.tally.workspace import Tally
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was sent of a plan, in words, and what still waits for its time."""
+
+    sent: tuple[Step, ...]
+    waiting: tuple[Step, ...]
+
+
+class Wallet:
+    """A policy account. Verbs of the owner are sent by this workspace's account; others by the key that is named."""
+
+    def __init__(self, tally: Tally, address: str, first_block: int, intents: IntentStore) -> None:
+        self._tally = tally
+        self.address = address
+        self.first_block = first_block
+        self._intents = intents
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        """The account and what it leans on, to read."""
+        return Contracts.of(self._tally.node, self.address)
+
+    @cached_property
+    def acting(self) -> Acting:
+        """What its sessions do."""
+        relay = PolicyRelay(self._tally.node, self.contracts.account.relay())
+        return Acting(self._tally, self.contracts, relay, self._intents)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """What waits for approval."""
+        return Queue(self._tally, self.contracts, self.first_block)
+
+    # --- how it stands
+
+    def live(self, names: Policy | None = None) -> LiveAccount:
+        """Return the account as it is now, in the names of a policy."""
+        return read_account(self._tally.node, self.address, names=names, first=self.first_block)
+
+    def history(self) -> History:
+        """Return all that its sessions did and tried."""
+        return read_history(self._tally.node, self.address, first=self.first_block)
+
+    def holdings(self) -> list[tuple[Coin, int]]:
+        """Return what it holds of each coin that it watches, the native one first."""
+        node = self._tally.node
+        coins = [Coin(), *(read_coin(node, one) for one in self.contracts.account.tokens())]
+        return [(one, one.balance(node, self.address)) for one in coins]
+
+    # --- the owner
+
+    def fund(self, coin: Coin, units: int) -> TxReceipt:
+        """Send the wallet so much from this workspace's account; raises Rejected "coin.balance" and the token's."""
+        if coin.is_native:
+            call = Call(self.address, b"", units, "PolicyAccount", "fund")
+        else:
+            from tallystick.chain.bindings.token import Token
+
+            call = Token(self._tally.node, coin.address).transfer(self.address, units)
+        return self._send(call, f"fund {self.address} with {units}")
+
+    def seal(self) -> TxReceipt:
+        """End the time without delays; sessions may act from here on. Raises Rejected "roles: already sealed"."""
+        return self._send(self.contracts.account.seal(), f"seal {self.address}")
+
+    def sweep(self, token: str, receiver: str) -> TxReceipt:
+        """Send everything of a token away, frozen or not; raises Rejected "owners: call failed"."""
+        return self._send(self.contracts.account.sweep(token, receiver), f"sweep {token} of {self.address}")
+
+    def heartbeat(self) -> TxReceipt:
+        """Say that the owner lives."""
+        return self._send(self.contracts.account.heartbeat(), f"heartbeat {self.address}")
+
+    def unfreeze(self) -> int:
+        """Return when the freeze ends, now that the owner wants it to; raises Rejected "roles: not frozen"."""
+        self._send(self.contracts.account.unfreeze(), f"unfreeze {self.address}")
+        return self.contracts.account.frozen_until()
+
+    # --- whoever may
+
+    def freeze(self, duration_s: int, by: str = senders.OWN) -> TxReceipt:
+        """Stop everything but the owner's sweep, and kill every session for good; a guardian's or the owner's key."""
+        return self._send(self.contracts.account.freeze(duration_s), f"freeze {self.address}", by)
+
+    def revoke(self, session: str, by: str = senders.OWN) -> TxReceipt:
+        """End a session: the owner's, a guardian's or its own key."""
+        return self._send(self.contracts.account.revoke_session(session), f"revoke {session}", by)
+
+    # --- changes
+
+    def apply(self, wanted: Policy, *, is_strict: bool = False, told: Callable[[int], None] | None = None) -> Applied:
+        """Send what turns the wallet into the policy: lowerings now, raises announced, and made where they are due.
+
+        told    hears of each step that is done
+        raises  InvalidInput "policy.chain", "policy.account"; Rejected with the contracts' reasons
+        """
+        live = self.live(wanted)
+        steps = live.plan_to(wanted, self._now_s(), is_strict=is_strict)
+        return self._apply(live, steps, told)
+
+    def make_due(self) -> int:
+        """Have every announced change made that is due; return how many that were. Anybody may."""
+        live, now_s, changes = self.live(), self._now_s(), self.contracts.changes
+        due = [one for one in live.scheduled if one.due <= now_s]
+        for one in due:
+            self._send(changes.apply(self.address, one.target, one.data), f"make {one.change.hex()}")
+        return len(due)
+
+    def grant(self, session: Session) -> Applied:
+        """Let a key act within the session's terms and budgets: at once before sealing, or announced.
+
+        raises  InvalidInput "agent.session" where the key has a session
+        """
+        live = self.live()
+        if any(one.key == session.key for one in live.policy.sessions):
+            raise InvalidInput(
+                "agent.session", f"{session.key} has a session already",
+                hint="`tally agent session level` changes its level; a policy file everything else",
+            )  # fmt: skip
+        return self._change(live, (*live.policy.sessions, session))
+
+    def set_level(self, session: str, level: Level, by: str = senders.OWN) -> Applied:
+        """Change what a session may do alone: lower at once, by whoever may; higher by the owner, announced."""
+        live = self.live()
+        terms = self._session(live, session)
+        if level < terms.level:
+            self._send(self.contracts.account.set_level(session, level), f"level of {session} {level}", by)
+            return Applied((), ())
+        changed = replace(terms, level=level)
+        return self._change(live, tuple(changed if one.key == session else one for one in live.policy.sessions))
+
+    def rotate(self, session: str, successor: str) -> TxReceipt:
+        """Let a session go on under another key, its limits with it; raises Rejected "sessions: not live"."""
+        return self._send(self.contracts.account.rotate_session(session, successor), f"rotate {session} {successor}")
+
+    # --- parts
+
+    def _change(self, live: LiveAccount, sessions: tuple[Session, ...]) -> Applied:
+        return self._apply(live, live.plan_to(replace(live.policy, sessions=sessions), self._now_s()))
+
+    def _apply(self, live: LiveAccount, steps: tuple[Step, ...], told: Callable[[int], None] | None = None) -> Applied:
+        sent, waiting = [], []
+        for number, step in enumerate(steps):
+            call = live.contracts.call_of_step(step)
+            if call is None:
+                waiting.append(step)
+            else:
+                self._send(call, f"step {number} {step.deed.value} of {self.address}")
+                sent.append(step)
+            if told is not None:
+                told(1)
+        return Applied(tuple(sent), tuple(waiting))
+
+    def _session(self, live: LiveAccount, key: str) -> Session:
+        found = next((one for one in live.policy.sessions if one.key == key), None)
+        if found is None:
+            raise InvalidInput(
+                "agent.session", f"{key} has no session here", hint="`tally agent session list` shows which there are"
+            )
+        return found
+
+    def _send(self, call: Call, intent: str, by: str = senders.OWN) -> TxReceipt:
+        return senders.send(self._tally, by, call, intent)
+
+    def _now_s(self) -> int:
+        return senders.now_s(self._tally)
