@@ -1,0 +1,237 @@
+"""What an audit goes by: everything that a chain has of one account between two blocks, as values.
+
+Read once, judged by the files beside this one without a node. That a node said it is not yet a proof; `proving.py`
+recomputes from the block hash that no event is left out or invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from tallystick.agents.audit.findings import Link, Place
+from tallystick.agents.policy.change.calls import Contracts
+from tallystick.agents.policy.change.places import account_logs
+from tallystick.agents.policy.nouns import NATIVE, LinkKind
+from tallystick.chain.bindings import policy_account, policy_changes, policy_queue, policy_rules
+from tallystick.chain.bindings import token as tokens_
+from tallystick.chain.calls import BlockId, Log
+from tallystick.chain.deploy import find_birth
+from tallystick.chain.facts import Transaction
+from tallystick.chain.node import Node
+from tallystick.chain.wire import read_quantity, write_block
+from tallystick.core.digest import keccak
+from tallystick.core.errors import InvalidInput, Rejected, TallystickError
+from tallystick.core.limits import RPC_BATCH_MAX
+
+# of the EntryPoint v0.8: what it keeps of an account
+DEPOSITED: Final = keccak(b"Deposited(address,uint256)")
+WITHDRAWN: Final = keccak(b"Withdrawn(address,address,uint256)")
+CARRIED_OUT: Final = keccak(b"UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)")
+
+ITEM_EVENTS: Final = (policy_queue.Approved.topic, policy_queue.Vetoed.topic, policy_queue.ItemRun.topic)
+EVENTS: Final = {
+    **policy_account.EVENTS, **policy_rules.EVENTS, **policy_changes.EVENTS, **policy_queue.EVENTS,
+}  # fmt: skip
+_BALANCE_OF: Final = bytes.fromhex("70a08231")
+_DOMAIN_SEPARATOR: Final = bytes.fromhex("3644e515")
+_IDS_AT_ONCE: Final = 100  # topics of one question for logs; nodes take some hundreds
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything about one account in the blocks `first` to `last`.
+
+    block_hash    of the last block: who trusts it can prove the rest
+    logs          in chain order: the account's, its companions', the EntryPoint's and all tokens' that name it
+    head, count   of the audit chain, as the account says at the last block
+    tokens        whose every movement must be accounted for
+    balances      of these: before the first block, and at the last
+    coin          native balance by block, at every block with an event, and at the one before it
+    deposit       at the EntryPoint before the first block and at the last; None where there is no such contract
+    transactions  in which the account did something
+    separators    of the tokens' signing domains, where they have one
+    """
+
+    account: str
+    chain_id: int
+    entry_point: str
+    queue: str
+    companions: frozenset[str]
+    first: int
+    last: int
+    block_hash: bytes
+    logs: tuple[Log, ...]
+    head: bytes
+    count: int
+    tokens: tuple[str, ...]
+    balances: Mapping[str, tuple[int, int]]
+    coin: Mapping[int, int]
+    deposit: tuple[int, int] | None
+    times: Mapping[int, int]
+    transactions: Mapping[bytes, Transaction]
+    separators: Mapping[str, bytes]
+
+    @property
+    def word(self) -> bytes:
+        """The account as a topic."""
+        return bytes(12) + bytes.fromhex(self.account[2:])
+
+    @property
+    def opening_block(self) -> int:
+        """The block whose balances the account opens with."""
+        return max(self.first - 1, 0)
+
+    @cached_property
+    def events(self) -> tuple[tuple[Log, Any], ...]:
+        """The events of the account and its companions, decoded, in chain order."""
+        own = self.companions | {self.account}
+        return tuple(
+            (log, EVENTS[log.topics[0]].decode(log))
+            for log in self.logs
+            if log.address in own and log.topics and log.topics[0] in EVENTS
+        )
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the audit chain in the order in which the chain has them."""
+        reasons: dict[tuple[bytes, str], str] = {}
+        found = []
+        for log, event in self.events:
+            if isinstance(event, policy_account.Denied):
+                reasons[log.transaction_hash, event.session] = event.reason
+            elif isinstance(event, policy_account.ActionLogged) and log.address == self.account:
+                key = (log.transaction_hash, event.session)
+                reason = "" if event.result else reasons.pop(key, "")
+                found.append(Link(event, place_of(log), log.transaction_hash, self.times[log.block_number], reason))
+        return tuple(found)
+
+
+def place_of(log: Log) -> Place:
+    """Return where a log lies."""
+    return log.block_number, log.log_index
+
+
+def read_evidence(
+    node: Node, address: str, *, first: int | None = None, last: BlockId = "latest", tokens: Sequence[str] = ()
+) -> Evidence:
+    """Return what a node says of an account.
+
+    first   the block of its creation, or any before; looked for where it is not given
+    tokens  more of which every movement must be accounted for, beside those that were ever budgeted or in a link
+    raises  what `Node` raises; InvalidInput "chain.no_contract" where there is no account
+    """
+    end = node.block(last)
+    node.check_contract(address, at=end.hash)
+    begin = find_birth(node, address) if first is None else first
+    contracts = Contracts.of(node, address, at=end.hash)
+    account, entry_point = contracts.account, contracts.account.entry_point(at=end.hash)
+    logs = _all_logs(node, contracts, entry_point, begin, end.number)
+    own = _own_tokens(logs, contracts, (*tokens, *account.tokens(at=end.hash)))
+    opening = max(begin - 1, 0)
+    blocks = sorted({log.block_number for log in logs})
+    asked = sorted({opening, end.number, *blocks, *(block - 1 for block in blocks if block > opening)})
+    return Evidence(
+        account=contracts.address,
+        chain_id=node.chain_id,
+        entry_point=entry_point,
+        queue=contracts.queue.address,
+        companions=contracts.own - {contracts.address},
+        first=begin,
+        last=end.number,
+        block_hash=end.hash,
+        logs=logs,
+        head=account.head(at=end.hash),
+        count=account.link_count(at=end.hash),
+        tokens=own,
+        balances={one: tuple(_held(node, one, address, at) for at in (opening, end.number)) for one in own},  # type: ignore[misc]
+        coin=_coin(node, address, asked),
+        deposit=_deposit(node, entry_point, address, opening, end.number),
+        times={block: node.block(block).timestamp for block in blocks},
+        transactions=_transactions(node, logs, contracts.address, own),
+        separators={one: _answer(node, one, _DOMAIN_SEPARATOR, end.number) for one in own},
+    )
+
+
+def _all_logs(node: Node, contracts: Contracts, entry_point: str, first: int, last: int) -> tuple[Log, ...]:
+    word = bytes(12) + bytes.fromhex(contracts.address[2:])
+    found = account_logs(node, contracts, first, last)
+    ids = [log.topics[1] for log in found if log.topics[0] == policy_queue.Proposed.topic]
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        wanted = ids[start : start + _IDS_AT_ONCE]
+        found += node.logs(contracts.queue.address, (ITEM_EVENTS, wanted), from_block=first, to_block=last)
+    by_first = (tokens_.Transfer.topic, tokens_.Approval.topic, tokens_.AuthorizationUsed.topic)
+    found += node.logs(None, (by_first, word), from_block=first, to_block=last)
+    found += node.logs(None, (tokens_.Transfer.topic, None, word), from_block=first, to_block=last)
+    found += node.logs(entry_point, ((DEPOSITED, WITHDRAWN), word), from_block=first, to_block=last)
+    found += node.logs(entry_point, (CARRIED_OUT, None, word), from_block=first, to_block=last)
+    unique = {place_of(log): log for log in found}
+    return tuple(unique[place] for place in sorted(unique))
+
+
+def _own_tokens(logs: Iterable[Log], contracts: Contracts, named: Iterable[str]) -> tuple[str, ...]:
+    """Return the tokens to account for; anybody can make a token that says it moved, so not every one that says so."""
+    found = dict.fromkeys(named)
+    owners_calls = set()
+    for log in logs:
+        if log.address != contracts.address or log.topics[0] not in policy_account.EVENTS:
+            continue
+        event = policy_account.EVENTS[log.topics[0]].decode(log)
+        if isinstance(event, policy_account.BucketSet | policy_account.ActionLogged | policy_account.Swept):
+            found[event.token] = None
+        elif isinstance(event, policy_account.SessionGranted):
+            found[event.terms.slot_token] = None
+        if isinstance(event, policy_account.ActionLogged) and event.kind == LinkKind.OWNER_CALL:
+            owners_calls.add(log.transaction_hash)
+    for log in logs:
+        if log.transaction_hash in owners_calls and is_transfer(log):
+            found[log.address] = None
+    return tuple(one for one in found if one != NATIVE)
+
+
+def is_transfer(log: Log) -> bool:
+    """Return whether a log is of an ERC-20's transfer; ERC-721 has the same event with one topic more."""
+    return log.topics[0] == tokens_.Transfer.topic and len(log.topics) == 3 and len(log.data) == 32
+
+
+def _held(node: Node, token: str, address: str, at: int) -> int:
+    return int.from_bytes(_answer(node, token, _BALANCE_OF + bytes(12) + bytes.fromhex(address[2:]), at), "big")
+
+
+def _answer(node: Node, contract: str, data: bytes, at: int) -> bytes:
+    """Return the first word of an answer; nothing where there is no such contract yet, or no such function."""
+    try:
+        return node.call(contract, data, at=at)[:32]
+    except (Rejected, InvalidInput):
+        return b""
+
+
+def _coin(node: Node, address: str, blocks: Sequence[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for start in range(0, len(blocks), RPC_BATCH_MAX):
+        asked = blocks[start : start + RPC_BATCH_MAX]
+        requests = [("eth_getBalance", [address, write_block(block)]) for block in asked]
+        for block, answer in zip(asked, node.request_batch(requests, read_quantity), strict=True):
+            if isinstance(answer, TallystickError):
+                raise answer
+            found[block] = answer
+    return found
+
+
+def _deposit(node: Node, entry_point: str, address: str, opening: int, last: int) -> tuple[int, int] | None:
+    if not node.code(entry_point, last):
+        return None
+    return _held(node, entry_point, address, opening), _held(node, entry_point, address, last)
+
+
+def _transactions(node: Node, logs: Iterable[Log], account: str, tokens: Sequence[str]) -> dict[bytes, Transaction]:
+    wanted = dict.fromkeys(
+        log.transaction_hash
+        for log in logs
+        if (log.address == account and log.topics[0] == policy_account.ActionLogged.topic)
+        or (log.address in tokens and log.topics[0] == tokens_.AuthorizationUsed.topic)
+    )
+    found = {one: node.transaction(one) for one in wanted}
+    return {one: sent for one, sent in found.items() if sent is not None}
