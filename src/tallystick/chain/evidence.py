@@ -118,6 +118,12 @@ def verify_log(block: Block, receipts: Sequence[TxReceipt], log: Log) -> None:
         )
 
 
+def may_hold(bloom: bytes, item: bytes) -> bool:
+    """Return whether a block or receipt with this bloom may hold a log with this address or topic; a no is sure."""
+    bits = _bits(item)
+    return int.from_bytes(bloom, "big") & bits == bits
+
+
 def verify_account_proof(state_root: bytes, proof: AccountProof) -> None:
     """Return if the account, and every slot in `proof`, is what the state with this root holds.
 
@@ -193,14 +199,17 @@ def _encode_receipt(receipt: TxReceipt) -> bytes:
 
 
 def _bloom(logs: Sequence[Log]) -> bytes:
-    # Yellow Paper, 4.3.1: three bits of 2,048, each by the low 11 bits of a pair of bytes of the Keccak digest.
     bits = 0
     for log in logs:
         for item in (bytes.fromhex(log.address[2:]), *log.topics):
-            digest = keccak(item)
-            for i in (0, 2, 4):
-                bits |= 1 << (int.from_bytes(digest[i : i + 2], "big") & 2_047)
+            bits |= _bits(item)
     return bits.to_bytes(256, "big")
+
+
+def _bits(item: bytes) -> int:
+    # Yellow Paper, 4.3.1: three bits of 2,048, each by the low 11 bits of a pair of bytes of the Keccak digest.
+    digest = keccak(item)
+    return sum({1 << (int.from_bytes(digest[i : i + 2], "big") & 2_047) for i in (0, 2, 4)})
 
 
 def _encode(fields: list[Any]) -> bytes:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.agents.audit.authorizations import check_authorizations, name_sessions
 from tallystick.agents.audit.coin import Deposit, check_coin, check_deposit, coin_movements, follow_deposit
 from tallystick.agents.audit.decisions import Item, check_offices, read_items
 from tallystick.agents.audit.evidence import Evidence, read_evidence
-from tallystick.agents.audit.findings import Area, Finding, Link, Movement, Sheet
+from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement, Place, Sheet, Tie
 from tallystick.agents.audit.links import check_links
+from tallystick.agents.audit.policies import policies_at
+from tallystick.agents.audit.proving import check_node
+from tallystick.agents.audit.records import Reason, Records, join_records
 from tallystick.agents.audit.tokens import check_tokens, token_movements, token_sheets
+from tallystick.agents.intents_signed import SignedIntent
+from tallystick.agents.intents_store import IntentStore
 from tallystick.chain.bindings.policy_account import ActionLogged
 from tallystick.chain.calls import BlockId
 from tallystick.chain.node import Node
@@ -27,6 +32,7 @@ class Audit:
     movements  everything that came in and went out, in chain order
     sheets     each token's account, the native coin's first
     deposit    what the EntryPoint keeps; None where it keeps nothing
+    reasons    the records of what its acts were for
     findings   all that does not fit: gaps, and what is only worth knowing
     """
 
@@ -40,6 +46,7 @@ class Audit:
     sheets: tuple[Sheet, ...]
     deposit: Deposit | None
     items: tuple[Item, ...]
+    reasons: tuple[Reason, ...]
     findings: tuple[Finding, ...]
     report: Report
 
@@ -87,6 +94,7 @@ class Audit:
             "last": self.last,
             "links": [one.to_dict() for one in self.links],
             "movements": [one.to_dict() for one in self.movements],
+            "reasons": [one.to_dict() for one in self.reasons],
             "remarks": [one.to_dict() for one in self.remarks],
             "tokens": [one.to_dict() for one in self.sheets],
             "totals": totals,
@@ -94,26 +102,56 @@ class Audit:
 
 
 def audit_account(
-    node: Node, account: str, *, first: int | None = None, last: BlockId = "latest", tokens: Sequence[str] = ()
+    node: Node,
+    account: str,
+    *,
+    intents: IntentStore | None = None,
+    records: Sequence[SignedIntent] = (),
+    first: int | None = None,
+    last: BlockId = "latest",
+    tokens: Sequence[str] = (),
+    is_proven: bool = False,
 ) -> Audit:
-    """Reconstruct everything that an account did up to a block, and name what does not add up.
+    """Reconstruct everything that an account did up to a block and why, and name what does not add up.
 
-    first   the block of the account's creation, or any before; looked for where it is not given
-    tokens  more to account for, beside those that were ever budgeted or in a link
-    raises  what `Node` raises; InvalidInput "chain.no_contract" where there is no account
+    intents    where the records of its acts are kept; with neither these nor `records`, reasons are not looked at
+    records    a list of all of them: authorizations name no record, and are matched with these only
+    first      the block of the account's creation, or any before; looked for where it is not given
+    last       a block by number, tag or hash; to trust nobody, give a hash that you trust and `is_proven`
+    tokens     more to account for, beside those that were ever budgeted or in a link
+    is_proven  recompute every header and receipt that may matter, so that the node can hide nothing
+    raises     what `Node` raises; InvalidInput "chain.no_contract" where there is no account
     """
-    return judge(read_evidence(node, account, first=first, last=last, tokens=tokens))
+    evidence = read_evidence(node, account, first=first, last=last, tokens=tokens)
+    said = tuple(check_node(node, evidence)) if is_proven else None
+    if intents is None and not records:
+        return judge(evidence, said=said)
+    places = [link.place for link in evidence.links if link.kind in ACTS]
+    places += [one.place for one in token_movements(evidence) if one.tie is Tie.AUTHORIZATION]
+    return judge(evidence, Records.of(intents, records), policies_at(node, evidence, sorted(places)), said)
 
 
-def judge(evidence: Evidence) -> Audit:
-    """Return the audit of evidence; no node is asked."""
+def judge(
+    evidence: Evidence,
+    records: Records | None = None,
+    policies: Mapping[Place, bytes] | None = None,
+    said: Sequence[Finding] | None = None,
+) -> Audit:
+    """Return the audit of evidence; no node is asked.
+
+    policies  digest of the policy in force, by the place of an act
+    said      what a proof found the node to have said wrongly; None where nothing was proven
+    """
     links = evidence.links
     moved = name_sessions(evidence, token_movements(evidence))
     sheets = token_sheets(evidence, moved)
     deposit = follow_deposit(evidence)
     coin, coin_sheet = coin_movements(evidence, deposit)
     items, item_findings = read_items(evidence)
+    movements = tuple(sorted((*moved, *coin), key=lambda one: one.place))
+    reasons, reason_findings = join_records(evidence, movements, records, policies or {}) if records else ((), ())
     findings = (
+        *(said or ()),
         *_strangers(evidence),
         *check_links(links, evidence.count, evidence.head),
         *check_offices(evidence),
@@ -122,9 +160,10 @@ def judge(evidence: Evidence) -> Audit:
         *check_coin(coin),
         *check_deposit(deposit),
         *check_authorizations(evidence, moved),
+        *reason_findings,
     )
-    movements = tuple(sorted((*moved, *coin), key=lambda one: one.place))
     counts = {
+        Area.NODE: f"every header, receipt and balance from block {evidence.first} on hashed to the last block's hash",
         Area.LINKS: f"{len(links)} links, each hashed again from the one before, up to the account's head",
         Area.OFFICES: "every act is of a session that had a say then",
         Area.ITEMS: f"{len(items)} items, each run as it was proposed and approved",
@@ -132,11 +171,14 @@ def judge(evidence: Evidence) -> Audit:
         Area.COIN: f"{len(coin)} movements of the native coin, at every block with an event",
         Area.DEPOSIT: "what the EntryPoint keeps is what its events make it" if deposit else "no EntryPoint here",
         Area.AUTHORIZATIONS: "each authorization in a slot of its session, or approved by the owner",
+        Area.INTENTS: f"{len(reasons)} acts, each with the signed record of what it was for",
     }
-    report = Report.of(_checks(counts, findings))
+    skipped = {Area.NODE} if said is None else set()
+    skipped |= {Area.INTENTS} if records is None else set()
+    report = Report.of(_checks({area: text for area, text in counts.items() if area not in skipped}, findings))
     return Audit(
         evidence.account, evidence.chain_id, evidence.first, evidence.last, evidence.block_hash, links, movements,
-        (coin_sheet, *sheets), deposit, items, findings, report,
+        (coin_sheet, *sheets), deposit, items, reasons, findings, report,
     )  # fmt: skip
 
 

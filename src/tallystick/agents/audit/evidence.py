@@ -85,6 +85,11 @@ class Evidence:
         return max(self.first - 1, 0)
 
     @cached_property
+    def items(self) -> frozenset[bytes]:
+        """The ids of everything that was proposed."""
+        return frozenset(log.topics[1] for log in self.logs if log.topics[0] == policy_queue.Proposed.topic)
+
+    @cached_property
     def events(self) -> tuple[tuple[Log, Any], ...]:
         """The events of the account and its companions, decoded, in chain order."""
         own = self.companions | {self.account}
@@ -153,6 +158,22 @@ def read_evidence(
         transactions=_transactions(node, logs, contracts.address, own),
         separators={one: _answer(node, one, _DOMAIN_SEPARATOR, end.number) for one in own},
     )
+
+
+def concerns(evidence: Evidence, log: Log) -> bool:
+    """Return whether a log is one of those that `read_evidence` asks for."""
+    topics, word = log.topics, evidence.word
+    if log.address == evidence.account:
+        return True
+    if not topics or (word not in topics[1:3] and topics[0] not in ITEM_EVENTS):
+        return False
+    if topics[0] in (tokens_.Transfer.topic, tokens_.Approval.topic, tokens_.AuthorizationUsed.topic):
+        return topics[1] == word or topics[0] == tokens_.Transfer.topic
+    if log.address == evidence.entry_point:
+        return topics[0] in (DEPOSITED, WITHDRAWN, CARRIED_OUT)
+    if topics[0] in ITEM_EVENTS:
+        return log.address == evidence.queue and topics[1] in evidence.items
+    return log.address in evidence.companions and topics[0] in EVENTS
 
 
 def _all_logs(node: Node, contracts: Contracts, entry_point: str, first: int, last: int) -> tuple[Log, ...]:

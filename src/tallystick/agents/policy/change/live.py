@@ -17,7 +17,7 @@ from tallystick.agents.policy.durations import say_time
 from tallystick.agents.policy.engine.state import Place, State
 from tallystick.agents.policy.nouns import Role
 from tallystick.chain.bindings.policy_changes import ChangeScheduled
-from tallystick.chain.calls import Call
+from tallystick.chain.calls import BlockId, Call
 from tallystick.chain.node import Node
 from tallystick.core.errors import InvalidInput
 
@@ -100,19 +100,23 @@ class LiveAccount:
         return {(call.to, call.data): text for call, text in calls}
 
 
-def read_account(node: Node, address: str, *, names: Policy | None = None, first: int = 0) -> LiveAccount:
-    """Return the account at an address, at the newest block.
+def read_account(
+    node: Node, address: str, *, names: Policy | None = None, first: int = 0, at: BlockId = "latest"
+) -> LiveAccount:
+    """Return the account at an address, at the newest block unless told.
 
     names   a policy whose names are used for what it knows
     first   the block of its creation, or any before
+    at      an older block, for a node that still has its state
     raises  what `Node` raises; InvalidInput "chain.no_contract" where there is none
     """
     node.check_contract(address)
-    block = node.block()
-    contracts = Contracts.of(node, address, at=block.hash)
+    block = node.block(at)
+    at = block.hash
+    contracts = Contracts.of(node, address, at=at)
     places = find_places(node, contracts, first, block.number)
-    reader = parts.Reader(node, contracts, places, block.hash, names)
-    account, at = contracts.account, block.hash
+    reader = parts.Reader(node, contracts, places, at, names)
+    account = contracts.account
     epoch = account.epoch(at=at)
     roles = {key: account.role_of(key, at=at) for key in places.keys}
     buckets = reader.buckets()

@@ -1,0 +1,186 @@
+"""Each act joined to the signed record of what it was for; what is missing, contradicts, or led to nothing is named.
+
+A link carries its record's hash. An authorization carries none: it goes with a record of the same session, payee, token
+and amount that was written before it, each record once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tallystick.agents.audit.evidence import Evidence
+from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement, Place, Tie
+from tallystick.agents.intents import Payment
+from tallystick.agents.intents_signed import Act, SignedIntent, check_signed
+from tallystick.agents.intents_store import IntentStore
+from tallystick.core.errors import InvalidInput, TallystickError, Unavailable, VerificationFailed
+
+_NO_HASH: Final = bytes(32)
+_CLOCKS_APART_S: Final = 60  # an agent's clock may be ahead of the chain's by so much
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a link or an authorization was for.
+
+    seq     the link; 0 for an authorization, which lies at `place`
+    policy  digest of the policy that was in force; None where it could not be read
+    """
+
+    seq: int
+    place: Place
+    hash: bytes
+    record: SignedIntent
+    policy: bytes | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON members, with the whole record."""
+        return {
+            "block": self.place[0],
+            "intent_hash": self.hash.hex(),
+            "policy_in_force": self.policy and self.policy.hex(),
+            "record": self.record.intent.to_dict(),
+            "seq": self.seq,
+        }
+
+
+@dataclass
+class Records:
+    """The records that an auditor was given: a store that is asked by hash, and a list that is looked through."""
+
+    store: IntentStore | None
+    listed: Mapping[bytes, SignedIntent]
+    used: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, store: IntentStore | None, records: Sequence[SignedIntent]) -> Records:
+        """Return the records of a store and a list."""
+        return cls(store, {one.intent.hash(): one for one in records})
+
+    def find(self, intent_hash: bytes) -> SignedIntent | None:
+        """Return the record with this hash, None where nobody has it.
+
+        raises  VerificationFailed, InvalidInput where there is one and it is not what its name says
+        """
+        if intent_hash in self.listed:
+            return self.listed[intent_hash]
+        try:
+            return self.store.find(intent_hash) if self.store else None
+        except Unavailable as error:
+            if error.code != "intent.unknown":
+                raise
+            return None
+
+
+def join_records(
+    evidence: Evidence, movements: Sequence[Movement], records: Records, policies: Mapping[Place, bytes]
+) -> tuple[tuple[Reason, ...], tuple[Finding, ...]]:
+    """Return what every act was for, and what does not fit."""
+    reasons: list[Reason] = []
+    findings: list[Finding] = []
+    payees = _payees(movements)
+    done: dict[bytes, int] = {}
+    for link in evidence.links:
+        if link.kind not in ACTS:
+            continue
+        record, faults = _of_link(evidence, link, records, payees)
+        findings += faults
+        if record is not None:
+            intent_hash = link.event.intent_hash
+            records.used.add(intent_hash)
+            if link.event.result and intent_hash in done:
+                words = f"links {done[intent_hash]} and {link.event.seq} were both done for one record"
+                findings.append(_finding("twice", words, link))
+            if link.event.result:
+                done[intent_hash] = link.event.seq
+            reasons.append(Reason(link.event.seq, link.place, intent_hash, record, policies.get(link.place)))
+    for one in movements:
+        if one.tie is Tie.AUTHORIZATION and one.session:
+            matched = _of_authorization(one, records)
+            if matched is None:
+                words = f"{one.session} paid {one.amount} of {one.token} to {one.party}, and no record says what for"
+                findings.append(Finding(Area.INTENTS, "intents.missing", words, transaction=one.transaction))
+            else:
+                records.used.add(matched[0])
+                reasons.append(Reason(0, one.place, *matched, policies.get(one.place)))
+    findings += _orphans(evidence, records)
+    findings += [_other_policy(one) for one in reasons if one.policy not in (None, one.record.intent.policy)]
+    return tuple(sorted(reasons, key=lambda one: one.place)), tuple(findings)
+
+
+def _payees(movements: Sequence[Movement]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for one in movements:
+        if one.is_out and one.tie is Tie.LINK:
+            found.setdefault(one.seq, set()).add(one.party)
+    return found
+
+
+def _of_link(
+    evidence: Evidence, link: Link, records: Records, payees: Mapping[int, set[str]]
+) -> tuple[SignedIntent | None, tuple[Finding, ...]]:
+    event = link.event
+    if event.intent_hash == _NO_HASH:
+        return None, (_finding("unstated", f"link {event.seq} names no record", link),)
+    try:
+        record = records.find(event.intent_hash)
+    except (VerificationFailed, InvalidInput) as error:
+        return None, (_finding("damaged", f"the record of link {event.seq} is not what it was: {error}", link),)
+    if record is None:
+        words = f"nobody has the record {event.intent_hash.hex()[:8]}… of link {event.seq}"
+        return None, (_finding("missing", words, link),)
+    amount = event.amount if event.result else None
+    act = Act(evidence.account, evidence.chain_id, event.session, event.intent_hash, event.token, amount)
+    faults = [
+        _finding("contradicts", f"the record of link {event.seq}: {one.name}, {one.expected} ≠ {one.got}", link)
+        for one in check_signed(record, act).failures
+    ]
+    payment, paid = record.intent.payment, payees.get(event.seq, set())
+    if event.result and payment is not None and event.amount and not _is_payee(payment, link, paid):
+        words = f"the record of link {event.seq} speaks of {payment.payee}, and {', '.join(sorted(paid))} was paid"
+        faults.append(_finding("contradicts", words, link))
+    if record.intent.created_at > link.at + _CLOCKS_APART_S:
+        faults.append(_finding("late", f"the record of link {event.seq} was written after it", link))
+    return record, tuple(faults)
+
+
+def _is_payee(payment: Payment, link: Link, paid: set[str]) -> bool:
+    return not paid or paid == {payment.payee} or (link.event.target == payment.payee and payment.payee in paid)
+
+
+def _of_authorization(one: Movement, records: Records) -> tuple[bytes, SignedIntent] | None:
+    wanted = Payment(one.party, one.token, one.amount)
+    for intent_hash, record in records.listed.items():
+        intent = record.intent
+        if intent_hash in records.used or (intent.session, intent.payment) != (one.session, wanted):
+            continue
+        if intent.created_at <= one.at + _CLOCKS_APART_S and _is_signed(record):
+            return intent_hash, record
+    return None
+
+
+def _is_signed(record: SignedIntent) -> bool:
+    try:
+        return record.signer() == record.intent.session
+    except TallystickError:
+        return False
+
+
+def _orphans(evidence: Evidence, records: Records) -> Iterator[Finding]:
+    asked = {event.item.intent_hash for _, event in evidence.events if hasattr(event, "item")}
+    for intent_hash, record in records.listed.items():
+        if intent_hash not in records.used and intent_hash not in asked:
+            words = f"record {intent_hash.hex()[:8]}… ({record.intent.purpose!a}) led to nothing on chain"
+            yield Finding(Area.INTENTS, "intents.orphan", words, is_gap=False)
+
+
+def _other_policy(reason: Reason) -> Finding:
+    which = f"link {reason.seq}" if reason.seq else f"the authorization in block {reason.place[0]}"
+    words = f"the record of {which} knows another policy than the one in force then"
+    return Finding(Area.INTENTS, "intents.policy", words, reason.seq, is_gap=False)
+
+
+def _finding(code: str, words: str, link: Link) -> Finding:
+    return Finding(Area.INTENTS, f"intents.{code}", words, link.event.seq, link.transaction)
