@@ -215,17 +215,20 @@ class AttackMachine(RuleBasedStateMachine):
         if self.old:
             self.act(self.old[index % len(self.old)], self.second, "replay")
 
-    @rule(gas=st.sampled_from([1, 10**5, 10**6, 10**9]), share=st.integers(0, 2), trick=few, payee=few, amount=amounts)
-    def bundle(self, gas, share, trick, payee, amount):
+    @rule(
+        which=few, gas=st.sampled_from([1, 10**5, 10**6, 10**9]), share=st.integers(0, 2), trick=few, payee=few,
+        amount=amounts,
+    )  # fmt: skip
+    def bundle(self, which, gas, share, trick, payee, amount):
         """The EntryPoint is the attacker's here: it validates, asks for gas, and runs what nobody validated too."""
-        w = self.wallet
+        w, session = self.wallet, self.session(which)
         target, data = self.trick(trick, self.payee(payee), amount)
         told = bytes.fromhex("8dd7712f") + encode(["address", "uint256", "bytes", "bytes32"], [target, 0, data, INTENT])
         cost = 3 * gas * 10
         limits = gas.to_bytes(16, "big") * 2
         operation = PackedUserOperation(
-            w.address, int(w.session, 16) << 96, b"", told, limits, gas, bytes(15) + b"\x01" + (10).to_bytes(16, "big"),
-            b"", w.sign(INTENT),
+            w.address, int(session, 16) << 96, b"", told, limits, gas, bytes(15) + b"\x01" + (10).to_bytes(16, "big"),
+            b"", w.sign(INTENT, session),
         )  # fmt: skip
         entry = self.world.entry_point
         self.act(w.account.validate_user_op(operation, INTENT, cost * share // 2), entry, "gas")
@@ -284,7 +287,8 @@ class AttackMachine(RuleBasedStateMachine):
             for token in (0, 1):
                 self.drain(token, 0, (400, 150, 50, 7, 1))
                 self.drain(token, 2, (1,))
-            self.bundle(10**6, 2, 0, 0, 1)
+            for which in (0, 1, 0, 1):
+                self.bundle(which, 10**6, 2, 0, 0, 1)
         self.act(self.wallet.account.freeze(HOUR), self.wallet.guardian)
         self.judge.frozen = True
         for seconds in (60, 2 * HOUR):
@@ -292,7 +296,7 @@ class AttackMachine(RuleBasedStateMachine):
             for token in (0, 1):
                 self.drain(token, 0, (1,))
             self.use_a_slot(0, 40)
-            self.bundle(10**5, 2, 0, 0, 1)
+            self.bundle(0, 10**5, 2, 0, 0, 1)
             for call in self.old[-6:]:
                 self.act(call, self.second, "replay")
         for name, budget in self.judge.budgets.items():
