@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from eth_abi.abi import encode
 
+from tallystick.agents.audit import audit_account
 from tallystick.agents.intents import Intent, Model, Payment
 from tallystick.agents.intents_signed import SignedIntent
 from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.live import read_account
 from tallystick.chain.bindings.policy_account import PolicyAccount
-from tallystick.core.digest import keccak, sha256
+from tallystick.core.digest import sha256
 from tests.contracts.entry_point import EntryPoint, operation_of
 from tests.contracts.policy_kit import DAY, HOUR, NATIVE, Wallet, World, pay_rule, transfer_data
 from tests.contracts.policy_shop import BUY, Shop
@@ -40,7 +41,7 @@ class Story:
         self.address = self.wallet.address
         self.shop = Shop(self.wallet)
         self._permit()
-        self.intents = IntentStore(blobs)
+        self.blobs, self.intents = blobs, IntentStore(blobs)
         self.records = []
 
     def _permit(self):
@@ -137,8 +138,8 @@ class Story:
         call = wallet.account.owner_execute(self.coin.address, 0, data, bytes(32), value=5)  # five wei stay
         return wallet.send(call, wallet.owner)
 
-    def approve_spender(self, spender, amount):
-        """The owner lets somebody take from the account, outside of its links."""
-        data = keccak(b"approve(address,uint256)")[:4] + encode(["address", "uint256"], [spender, amount])
-        call = self.wallet.account.owner_execute(self.coin.address, 0, data, bytes(32), value=0)
-        self.wallet.send(call, self.wallet.owner)
+    def paying(self, payee, amount):
+        return transfer_data(payee, amount)
+
+    def audit(self, **given):
+        return audit_account(self.node, self.address, intents=self.intents, records=self.records, **given)

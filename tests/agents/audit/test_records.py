@@ -1,0 +1,98 @@
+"""What acts were for: a record that is missing, changed, another's, or that led to nothing is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tallystick.agents.audit import Audit, Evidence, judge, read_evidence
+from tallystick.agents.audit.records import Records
+from tallystick.agents.intents import Intent, Payment
+from tallystick.agents.intents_signed import SignedIntent
+from tests.agents.audit.story import Story
+
+CALL, SLOT = 0, 6  # of the story's records: the first payment, the first slot
+
+
+@pytest.fixture(scope="module")
+def evidence(story: Story) -> Evidence:
+    """What the chain has of the life."""
+    return read_evidence(story.node, story.address)
+
+
+def told(evidence: Evidence, records: Sequence[SignedIntent]) -> Audit:
+    """Return the audit with only these records."""
+    return judge(evidence, Records.of(None, records))
+
+
+def codes(found: Audit) -> list[str]:
+    """Return gaps, then remarks."""
+    return [one.code for one in (*found.gaps, *found.remarks)]
+
+
+def other(record: SignedIntent, story: Story, **changes: object) -> SignedIntent:
+    """Return the record with changes, signed anew by the session."""
+    intent: Intent = replace(record.intent, **changes)  # type: ignore[arg-type]
+    return SignedIntent.sign(intent, story.ledger.secrets[story.wallet.session])
+
+
+def test_the_records_alone_are_enough(evidence: Evidence, story: Story) -> None:
+    assert codes(told(evidence, story.records)) == []
+
+
+def test_without_any_records_reasons_are_not_looked_at(evidence: Evidence) -> None:
+    assert "intents" not in [one.name for one in judge(evidence).report.checks]
+
+
+@pytest.mark.parametrize("index", [CALL, SLOT])
+def test_an_act_without_a_record_is_a_gap(evidence: Evidence, story: Story, index: int) -> None:
+    rest = [one for number, one in enumerate(story.records) if number != index]
+    assert codes(told(evidence, rest)) == ["intents.missing"]
+
+
+def test_a_store_alone_has_no_record_for_slots(evidence: Evidence, story: Story) -> None:
+    found = judge(evidence, Records.of(story.intents, ()))
+    assert codes(found) == ["intents.missing"] * 2
+    assert all("and no record says what for" in one.words for one in found.gaps)
+
+
+def test_an_altered_record_is_no_longer_the_one_on_chain(evidence: Evidence, story: Story) -> None:
+    records = [other(story.records[CALL], story, purpose="something harmless"), *story.records[1:]]
+    assert codes(told(evidence, records)) == ["intents.missing", "intents.orphan"]
+
+
+def test_a_slot_is_not_explained_by_a_record_of_another_amount_or_payee(evidence: Evidence, story: Story) -> None:
+    record = story.records[SLOT]
+    paid = record.intent.payment
+    assert paid is not None
+    for payment in (replace(paid, amount=paid.amount + 1), replace(paid, payee=story.wallet.stranger)):
+        records = [other(one, story, payment=payment) if one is record else one for one in story.records]
+        assert codes(told(evidence, records)) == ["intents.missing", "intents.orphan"]
+
+
+def test_a_record_that_another_key_signed_contradicts(evidence: Evidence, story: Story) -> None:
+    forged = [replace(one, signature=story.records[SLOT].signature) for one in story.records[:1]]
+    assert codes(told(evidence, [*forged, *story.records[1:]])) == ["intents.contradicts"]
+    foreign = [replace(one, signature=story.records[CALL].signature) for one in story.records[SLOT : SLOT + 1]]
+    rest = [one for one in story.records if one is not story.records[SLOT]]
+    assert codes(told(evidence, [*rest, *foreign])) == ["intents.missing", "intents.orphan"]
+
+
+def test_acts_that_did_something_else_than_their_records_say(story: Story) -> None:
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    modest = fresh.meant(wallet.payee, 10)
+    elsewhere = fresh.meant(wallet.stranger, 20)
+    known = fresh.meant(wallet.payee, 30, policy=b"\x05" * 32)
+    for amount, intent in ((11, modest), (20, elsewhere), (30, known), (1, bytes(32)), (3, known)):
+        fresh.execute(fresh.coin.address, 0, fresh.paying(wallet.payee, amount), intent)
+    fresh.meant(wallet.payee, 1, purpose="never done", payment=Payment(wallet.payee, fresh.coin.address, 1))
+    found = fresh.audit()
+    assert [(one.code, one.seq - found.gaps[0].seq) for one in found.gaps] == [
+        ("intents.contradicts", 0), ("intents.contradicts", 1), ("intents.unstated", 3),
+        ("intents.twice", 4),
+    ]  # fmt: skip
+    assert f"11 of {fresh.coin.address}" in found.gaps[0].words
+    assert [one.code for one in found.remarks] == ["intents.orphan", "intents.policy", "intents.policy"]
