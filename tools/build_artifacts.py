@@ -54,7 +54,7 @@ def artifact_of(source: Path) -> dict[str, Any]:
     settings = Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS)
     unit = CompilerData(bundle.load_file(source), bundle, settings=settings, no_bytecode_metadata=True)
     output = outputs_from_compiler_data(unit, ("abi", "bytecode", "bytecode_runtime", "layout", "integrity"))
-    size = len(output["bytecode_runtime"]) // 2 - 1
+    size = len(output["bytecode_runtime"]) // 2 - 1 + _immutable_bytes(output["layout"].get("code_layout", {}))
     if size > RUNTIME_BYTES_MAX:
         raise SystemExit(f"{source.stem} is {size} bytes, EIP-170 allows {RUNTIME_BYTES_MAX}")
     return {
@@ -72,6 +72,13 @@ def artifact_of(source: Path) -> dict[str, Any]:
         "sources": _sources(unit),
         "storage_layout": output["layout"]["storage_layout"],
     }
+
+
+def _immutable_bytes(layout: dict[str, Any]) -> int:
+    """Return how many bytes the immutables have, which the constructor writes behind the code: they count too."""
+    if "length" in layout and "offset" in layout:
+        return int(layout["length"])
+    return sum(_immutable_bytes(inner) for inner in layout.values())
 
 
 def _overloads(name: str, bundle: FilesystemInputBundle) -> list[dict[str, Any]]:

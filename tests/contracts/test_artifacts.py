@@ -161,3 +161,14 @@ def test_a_contract_beyond_the_size_limit_is_not_built(build, tmp_path):
     )
     with pytest.raises(SystemExit, match="EIP-170 allows 24576"), pytest.warns(ContractSizeLimit):
         build()
+
+
+def test_immutables_count_towards_the_size_limit(build, tmp_path):
+    held = "A: immutable(uint256[5])\n\n@deploy\ndef __init__():\n    A = [1, 2, 3, 4, 5]\n"
+    big = f'@external\ndef big() -> String[25000]:\n    return "{"x" * 21_000}"\n\n@external\ndef a() -> uint256:\n'
+    path = tmp_path / "src" / "tallystick" / "contracts" / "src" / "Big.vy"
+    path.write_text(f"# pragma version 0.4.3\n{big}    return 1\n", "utf-8")
+    assert build()[0] == 0
+    path.write_text(f"# pragma version 0.4.3\n{held}\n{big}    return A[0]\n", "utf-8")
+    with pytest.raises(SystemExit, match="EIP-170 allows 24576"):
+        build()
