@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tallystick.core import page
 from tallystick.lithic import charts
 from tallystick.lithic.integer.model import Dense
 from tallystick.lithic.kernel import compile_integer
@@ -118,7 +119,7 @@ def test_names_from_outside_are_shown_and_do_nothing() -> None:
     [("a < b & c", "a &lt; b &amp; c"), ("x\ny\u202e", "x\ufffdy\ufffd"), ("ä 数", "ä 数"), ("x" * 61, "x" * 59 + "…")],
 )
 def test_outside_text_is_escaped_kept_on_its_line_and_cut(text: str, shown: str) -> None:
-    assert charts.plain(text) == shown
+    assert page.plain(text) == shown
 
 
 def test_a_model_below_the_floor_is_called_that() -> None:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from tallystick.core.page import plain
 from tallystick.lithic.quantise.measures import Bin
 
 _CLASSES_MAX = 24  # of a confusion matrix that is drawn; more cells than that are no longer read
 _COUNTED_MAX = 14  # classes up to which a cell has room for its count
-
-
-def plain(text: str, most: int = 60) -> str:
-    """Return outside text fit for a page: escaped, on one line, not longer than `most`, no invisible characters."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return escape(shown if len(shown) <= most else shown[: most - 1] + "…")
 
 
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:

@@ -7,12 +7,14 @@ Gas and bytes are handed in as numbers; every string from outside is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallystick.core.errors import InvalidInput
+from tallystick.core.page import document, plain
+from tallystick.core.page import table as _table
 from tallystick.lithic import charts
-from tallystick.lithic.charts import plain, short
+from tallystick.lithic.charts import short
 from tallystick.lithic.integer.intervals import intervals
 from tallystick.lithic.integer.model import Dense, IntegerModel, Node, Step, Table, Trees
 from tallystick.lithic.lanes.model_proof import StepProof
@@ -23,7 +25,6 @@ from tallystick.lithic.quantise.comparison import Difference
 from tallystick.lithic.quantise.derivation import Derivation
 from tallystick.lithic.quantise.grids import span
 from tallystick.lithic.quantise.quality import Floor, Quality, check_quality
-from tallystick.lithic.report_style import STYLE
 
 _MEASURES = (
     ("accuracy", "accuracy", "share of rows decided rightly", True),
@@ -82,11 +83,7 @@ def html_report(
         "<footer>Made by Tallystick from the float model, the integer model and the held-out rows. The kernel computes "
         "the integer model bit for bit; what is compared here is what rounding to integers has changed.</footer>",
     )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{plain(integer.name)}: float against integer</title><style>{STYLE}</style>"
-        f"<body>{''.join(sections)}</body></html>"
-    )
+    return document(f"{integer.name[:60]}: float against integer", sections)
 
 
 def _header(integer: IntegerModel, quality: Quality, digest: str) -> str:
@@ -374,18 +371,3 @@ def _counted(count: int, name: str) -> str:
 
 def _figure(title: str, chart: str) -> str:
     return f"<figure><figcaption>{title}</figcaption>{chart}</figure>"
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = (), marks: Sequence[bool] = ()
-) -> str:
-    """Return a table; columns in `numbers` are set right, rows in `marks` stand out."""
-    right = set(numbers)
-    styles = [' class="number"' if place in right else "" for place in range(len(head))]
-    titles = "".join(f"<th{style}>{title}</th>" for style, title in zip(styles, head, strict=True)) if any(head) else ""
-    lines = []
-    for at, row in enumerate(rows):
-        mark = ' class="differs"' if at < len(marks) and marks[at] else ""
-        cells = "".join(f"<td{style}>{cell}</td>" for style, cell in zip(styles, row, strict=True))
-        lines.append(f"<tr{mark}>{cells}</tr>")
-    return f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'

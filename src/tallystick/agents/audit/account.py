@@ -15,9 +15,11 @@ from tallystick.agents.audit.links import check_links
 from tallystick.agents.audit.policies import policies_at
 from tallystick.agents.audit.proving import check_node
 from tallystick.agents.audit.records import Reason, Records, join_records
+from tallystick.agents.audit.timeline import Entry, Names, names_of, timeline
 from tallystick.agents.audit.tokens import check_tokens, token_movements, token_sheets
 from tallystick.agents.intents_signed import SignedIntent
 from tallystick.agents.intents_store import IntentStore
+from tallystick.agents.policy.document import Policy
 from tallystick.chain.bindings.policy_account import ActionLogged
 from tallystick.chain.calls import BlockId
 from tallystick.chain.node import Node
@@ -33,6 +35,7 @@ class Audit:
     sheets     each token's account, the native coin's first
     deposit    what the EntryPoint keeps; None where it keeps nothing
     reasons    the records of what its acts were for
+    timeline   what happened, line by line, for people
     findings   all that does not fit: gaps, and what is only worth knowing
     """
 
@@ -47,6 +50,8 @@ class Audit:
     deposit: Deposit | None
     items: tuple[Item, ...]
     reasons: tuple[Reason, ...]
+    timeline: tuple[Entry, ...]
+    names: Names
     findings: tuple[Finding, ...]
     report: Report
 
@@ -96,6 +101,7 @@ class Audit:
             "movements": [one.to_dict() for one in self.movements],
             "reasons": [one.to_dict() for one in self.reasons],
             "remarks": [one.to_dict() for one in self.remarks],
+            "timeline": [one.to_dict() for one in self.timeline],
             "tokens": [one.to_dict() for one in self.sheets],
             "totals": totals,
         }
@@ -111,6 +117,7 @@ def audit_account(
     last: BlockId = "latest",
     tokens: Sequence[str] = (),
     is_proven: bool = False,
+    policy: Policy | None = None,
 ) -> Audit:
     """Reconstruct everything that an account did up to a block and why, and name what does not add up.
 
@@ -120,15 +127,16 @@ def audit_account(
     last       a block by number, tag or hash; to trust nobody, give a hash that you trust and `is_proven`
     tokens     more to account for, beside those that were ever budgeted or in a link
     is_proven  recompute every header and receipt that may matter, so that the node can hide nothing
+    policy     whose names and decimals people are told; nothing is decided by it
     raises     what `Node` raises; InvalidInput "chain.no_contract" where there is no account
     """
     evidence = read_evidence(node, account, first=first, last=last, tokens=tokens)
     said = tuple(check_node(node, evidence)) if is_proven else None
     if intents is None and not records:
-        return judge(evidence, said=said)
+        return judge(evidence, said=said, policy=policy)
     places = [link.place for link in evidence.links if link.kind in ACTS]
     places += [one.place for one in token_movements(evidence) if one.tie is Tie.AUTHORIZATION]
-    return judge(evidence, Records.of(intents, records), policies_at(node, evidence, sorted(places)), said)
+    return judge(evidence, Records.of(intents, records), policies_at(node, evidence, sorted(places)), said, policy)
 
 
 def judge(
@@ -136,6 +144,7 @@ def judge(
     records: Records | None = None,
     policies: Mapping[Place, bytes] | None = None,
     said: Sequence[Finding] | None = None,
+    policy: Policy | None = None,
 ) -> Audit:
     """Return the audit of evidence; no node is asked.
 
@@ -176,9 +185,11 @@ def judge(
     skipped = {Area.NODE} if said is None else set()
     skipped |= {Area.INTENTS} if records is None else set()
     report = Report.of(_checks({area: text for area, text in counts.items() if area not in skipped}, findings))
+    names = names_of(evidence, policy)
     return Audit(
         evidence.account, evidence.chain_id, evidence.first, evidence.last, evidence.block_hash, links, movements,
-        (coin_sheet, *sheets), deposit, items, reasons, findings, report,
+        (coin_sheet, *sheets), deposit, items, reasons,
+        timeline(evidence, movements, names), names, findings, report,
     )  # fmt: skip
 
 

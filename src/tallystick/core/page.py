@@ -1,5 +1,12 @@
-"""The look of a kernel's report: one sheet, light and dark, for screen and paper."""
+"""What every report is made of: one sheet of style, light and dark, for screen and paper; tables; outside text.
 
+A report is one HTML file with nothing outside it. Every string that is not ours goes through `plain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Final
 
 STYLE: Final = """
@@ -63,3 +70,32 @@ footer { margin-top: 3rem; color: var(--quiet); font-size: .88rem }
 @media print { body { padding: 0; max-width: none; background: #fff } h2 { break-after: avoid }
 figure, tr { break-inside: avoid } }
 """
+
+
+def plain(text: str, most: int = 60) -> str:
+    """Return outside text fit for a page: escaped, on one line, not longer than `most`, no invisible characters."""
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return escape(shown if len(shown) <= most else shown[: most - 1] + "…")
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page of these parts, which are HTML; the title is text."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{plain(title, 200)}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>"
+    )
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = (), marks: Sequence[bool] = ()
+) -> str:
+    """Return a table; columns in `numbers` are set right, rows in `marks` stand out."""
+    right = set(numbers)
+    styles = [' class="number"' if place in right else "" for place in range(len(head))]
+    titles = "".join(f"<th{style}>{title}</th>" for style, title in zip(styles, head, strict=True)) if any(head) else ""
+    lines = []
+    for at, row in enumerate(rows):
+        mark = ' class="differs"' if at < len(marks) and marks[at] else ""
+        cells = "".join(f"<td{style}>{cell}</td>" for style, cell in zip(styles, row, strict=True))
+        lines.append(f"<tr{mark}>{cells}</tr>")
+    return f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
