@@ -10,9 +10,12 @@ from rich.table import Table
 from tallystick.cli.door import answers
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
+from tallystick.core.ids import parse_address
 from tallystick.demos.lifecycle import PREDICTIONS, Settings, tell
 from tallystick.demos.places import Places
 from tallystick.demos.story import Story, brief
+from tallystick.store.files import write_atomic
+from tallystick.tally.agents.system import ENTRY_POINT
 
 
 @click.group(
@@ -49,6 +52,35 @@ def dispute(output: Output, rpc: str | None) -> int:
         f"{sum(told.lies)} of {len(told.lies)} lies fell, each at the layer where it began",
         f"{sum(told.honest)} of {len(told.honest)} honest claims stood, through {len(told.attacks)} attacks",
         f"The last one is final and paid: {'yes' if told.is_paid else 'no'}; {told.seconds:.1f} seconds",
+    ]
+    output.result(told.summary(), shown)
+    return 0 if told.is_whole else EXIT_FAULTS_FOUND
+
+
+@command.command("drill")
+@click.option("--rpc", help="URL of a development node, whose clock is turned; an embedded chain when left out.")
+@click.option("--entry-point", default=ENTRY_POINT, show_default=True, help="ERC-4337's EntryPoint v0.8, if there.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a report with all of it, an HTML file.")
+@answers
+def drill(output: Output, rpc: str | None, entry_point: str, report: Path | None) -> int:
+    """Be a compromised agent, try every theft on its wallet, and see what stops each and what it costs."""
+    from tallystick.demos.drill import tell_drill  # leaves with its room
+    from tallystick.demos.drill_report import afterwards, amounts, closing, html_drill
+
+    told = tell_drill(rpc, output.progress, entry_point=parse_address(entry_point))
+    if report is not None:
+        write_atomic(report, html_drill(told).encode())
+    thefts = [("✓" if one.stopped else "✗", one.name, one.stopped_by, amounts(one.lost)) for one in told.tried]
+    rows = [(coin, told.lost[coin], bound) for coin, bound in told.loss_bound.items()]
+    shown: list[str | Table] = [
+        table("Thefts with every session's key", ("", "tried", "stopped by", "lost"), thefts),
+        "",
+        table("Lost until the freeze", ("", "lost", "bound"), rows),
+        "",
+        *(f"Not tried: {one}" for one in told.left_out),
+        *(f"{'✓' if good else '✗'} {words}" for good, words in afterwards(told)),
+        *told.gaps,
+        f"{closing(told)} {told.seconds:.1f} seconds",
     ]
     output.result(told.summary(), shown)
     return 0 if told.is_whole else EXIT_FAULTS_FOUND
