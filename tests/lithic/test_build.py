@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from tallystick.core.errors import InvalidInput
 from tallystick.lithic import Kernel, compile_model
@@ -65,3 +69,12 @@ def _off(kernel: Kernel) -> float:
 def test_bytes_that_are_no_model_are_refused() -> None:
     with pytest.raises(InvalidInput):
         compile_model(b"no model", ranges=RANGES)
+
+
+@pytest.mark.parametrize("model", ["model.onnx", Path("model.onnx"), LinearRegression(), None, bytearray(b"no model")])
+def test_what_is_neither_a_file_nor_a_model_is_refused_with_the_way_to_make_one(model: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        compile_model(model, ranges=RANGES)
+    assert (refused.value.code, refused.value.got) == ("kernel.kind", type(model).__name__)
+    assert refused.value.hint is not None
+    assert "SerializeToString" in refused.value.hint

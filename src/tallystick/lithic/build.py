@@ -147,18 +147,28 @@ def compile_model(
     precision         bits of inputs, weights, activations and leaves
     graph             how to read an ONNX file; of a float model, how whoever checks it later is to read its file
     density_permille  how many in a thousand inputs are expected not to be zero; without, as in the sample, or all
-    raises            InvalidInput as `read_onnx`, `quantise` and `compile_integer`
+    raises            InvalidInput "kernel.kind" for anything else, and as `read_onnx`, `quantise` and `compile_integer`
     """
     derivation = None
     if isinstance(model, IntegerModel):
         integer = model
     else:
         how = graph or Graph()
-        trained = read_model(model, how) if isinstance(model, bytes) else model
+        trained = model if isinstance(model, FloatModel) else read_model(_file(model), how)
         made, derivation = to_integers(trained, ranges, sample, precision, how)
         integer = made.integer
     density = density_of(integer, sample) if density_permille is None else density_permille
     return replace(compile_integer(integer, registry=registry, density_permille=density), derivation=derivation)
+
+
+def _file(model: object) -> bytes:
+    """Refuse what is no file's bytes: a path, or a model as the library that trained it has it."""
+    if not isinstance(model, bytes):
+        raise InvalidInput(
+            "kernel.kind", "not a model to compile", expected="bytes of an ONNX file", got=type(model).__name__,
+            hint="Path(file).read_bytes(), or export it: skl2onnx.to_onnx(model, rows[:1]).SerializeToString()",
+        )  # fmt: skip
+    return model
 
 
 def read_model(data: bytes, graph: Graph, columns: Sequence[str] = ()) -> FloatModel:

@@ -60,6 +60,19 @@ def test_a_stage_too_large_for_one_contract_calls_its_parts():
     check_stages(staged, put(staged), x)
 
 
+def test_whoever_gives_little_gas_gets_no_other_vector():
+    """Who refutes chooses the gas: a stage whose part was starved must fail, or a true claim could fall."""
+    staged = compile_staged(kernel_models.large())
+    evm, at = put(staged), 1
+    x = tuple(field.high for field in staged.model.input.fields)
+    before, after = (words(vector) for vector in trace(staged.model, x).vectors[at - 1 : at + 1])
+    whole = evm.call(staged.stages[at].address, before)
+    assert (whole.output, len(staged.stages[at].parts)) == (after, 2)
+    starved = [evm.call(staged.stages[at].address, before, gas) for gas in range(0, whole.gas + 900, 211)]
+    assert {done.output for done in starved if done.ok} == {after}
+    assert sum(not done.ok for done in starved) > 50
+
+
 def test_a_stage_refuses_what_is_no_vector_of_its_own():
     staged = compile_staged(kernel_models.mlp())
     evm = put(staged)

@@ -194,6 +194,6 @@ def _standings(
     if node is None:
         raise InvalidInput(
             "receipt.standings", "a committee's receipt is checked with its members' standings",
-            hint="read them from the chain, or let them be read from a node",
+            hint="ask the chain, which knows them, or bring them: no committee's receipt is checked --offline",
         )  # fmt: skip
     return read_standings(Committee(node, receipt.contract), receipt.answer.request_id)
