@@ -23,7 +23,7 @@ def test_a_whole_life_adds_up(found: Audit) -> None:
     assert found.is_balanced
     assert found.report.ok
     assert [one.name for one in found.report.checks] == [
-        "node", "links", "offices", "items", "tokens", "coin", "deposit", "authorizations", "intents",
+        "node", "code", "links", "offices", "items", "tokens", "coin", "deposit", "authorizations", "intents",
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tallystick.agents.audit import Audit, Evidence, audit_account, judge, read_evidence
-from tallystick.agents.audit.evidence import CARRIED_OUT, is_transfer
+from tallystick.agents.audit.evidence import CARRIED_OUT, implementation_of, is_transfer
 from tallystick.agents.policy.nouns import NATIVE
 from tallystick.chain.bindings import token as token_events
 from tallystick.chain.bindings.policy_account import ActionLogged, DigestApproved, SessionGranted
@@ -139,6 +139,11 @@ class TestInvented:
         first = of(token_events.AuthorizationUsed.topic, evidence.logs)[0].topics
         edit = with_other(token_events.AuthorizationUsed.topic, 1, lambda log: replace(log, topics=first))
         assert edited(evidence, edit) == ["authorizations.twice"]
+
+    def test_an_account_of_other_code(self, evidence: Evidence) -> None:
+        assert codes(judge(replace(evidence, implementation=b"\x60" + evidence.implementation[1:]))) == ["code.other"]
+        assert implementation_of(evidence.code) is not None
+        assert implementation_of(evidence.code + b"\0") is None
 
     def test_a_block_with_less_coin_than_the_links_leave(self, evidence: Evidence) -> None:
         block = max(block for block in evidence.coin if evidence.coin[block] > 0)

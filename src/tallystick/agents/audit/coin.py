@@ -45,29 +45,28 @@ def follow_deposit(evidence: Evidence) -> Deposit | None:
         return None
     opening, closing = evidence.deposit
     found = Deposit(opening=opening, closing=closing)
-    held, taken, gas = opening, 0, None
-    costs: dict[bytes, int] = {}
     links = {link.place: link for link in evidence.links if link.kind is LinkKind.GAS}
+    reserved: dict[bytes, int] = {}  # of operations that are accepted and not yet carried out: their greatest cost
+    held, waiting, gas = opening, 0, None  # waiting: what will be reserved once the account has paid its part
     for log in evidence.logs:
         link = links.get(place_of(log))
-        if link is not None:
-            held, taken, gas = held - taken, link.event.amount, link
-            costs[link.event.data_hash] = taken
-            found.paid[link.place] = 0
-        elif log.address == evidence.entry_point and log.topics[0] == DEPOSITED:
-            total = int.from_bytes(log.data[:32], "big")
-            found.came_in += total - held
+        if link is None and log.address != evidence.entry_point:
+            continue
+        if link is None and log.topics[0] == DEPOSITED:
+            paid = int.from_bytes(log.data[:32], "big") - held
+            held, found.came_in = held + paid, found.came_in + paid
             if gas is not None and gas.transaction == log.transaction_hash:
-                found.paid[gas.place] = total - held
-            held, gas = total, None
-        elif log.address == evidence.entry_point and log.topics[0] in (CARRIED_OUT, WITHDRAWN):
-            held, taken, gas = held - taken, 0, None
-            cost = int.from_bytes(log.data[64:96] if log.topics[0] == CARRIED_OUT else log.data[32:64], "big")
-            kept = costs.pop(log.topics[1], cost if log.topics[0] == WITHDRAWN else None)
-            if log.topics[0] == WITHDRAWN:
-                held, found.cost = held - cost, found.cost + cost
-            elif kept is not None:  # otherwise a paymaster paid
-                held, found.cost = held + kept - cost, found.cost + cost
+                found.paid[gas.place] = paid
+        held, waiting, gas = held - waiting, 0, None
+        if link is not None:
+            waiting, gas = link.event.amount, link
+            reserved[link.event.data_hash], found.paid[link.place] = waiting, 0
+        elif log.topics[0] == WITHDRAWN:
+            amount = int.from_bytes(log.data[32:64], "big")
+            held, found.cost = held - amount, found.cost + amount
+        elif log.topics[0] == CARRIED_OUT and log.topics[1] in reserved:  # another's was paid for by a sponsor
+            cost = int.from_bytes(log.data[64:96], "big")
+            held, found.cost = held + reserved.pop(log.topics[1]) - cost, found.cost + cost
     return found
 
 

@@ -24,6 +24,7 @@ from tallystick.chain.node import Node
 from tallystick.chain.wire import read_quantity, write_block
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected, TallystickError
+from tallystick.core.ids import checksum_address
 from tallystick.core.limits import RPC_BATCH_MAX
 
 # of the EntryPoint v0.8: what it keeps of an account
@@ -37,6 +38,7 @@ EVENTS: Final = {
 }  # fmt: skip
 _BALANCE_OF: Final = bytes.fromhex("70a08231")
 _DOMAIN_SEPARATOR: Final = bytes.fromhex("3644e515")
+_CLONE: Final = (bytes.fromhex("363d3d373d3d3d363d73"), bytes.fromhex("5af43d82803e903d91602b57fd5bf3"))
 _IDS_AT_ONCE: Final = 100  # topics of one question for logs; nodes take some hundreds
 
 
@@ -53,6 +55,7 @@ class Evidence:
     deposit       at the EntryPoint before the first block and at the last; None where there is no such contract
     transactions  in which the account did something
     separators    of the tokens' signing domains, where they have one
+    code          of the account, and of the contract that it is a clone of
     """
 
     account: str
@@ -73,6 +76,8 @@ class Evidence:
     times: Mapping[int, int]
     transactions: Mapping[bytes, Transaction]
     separators: Mapping[str, bytes]
+    code: bytes
+    implementation: bytes
 
     @property
     def word(self) -> bytes:
@@ -130,6 +135,7 @@ def read_evidence(
     """
     end = node.block(last)
     node.check_contract(address, at=end.hash)
+    code = node.code(address, end.hash)
     begin = find_birth(node, address) if first is None else first
     contracts = Contracts.of(node, address, at=end.hash)
     account, entry_point = contracts.account, contracts.account.entry_point(at=end.hash)
@@ -157,7 +163,16 @@ def read_evidence(
         times={block: node.block(block).timestamp for block in blocks},
         transactions=_transactions(node, logs, contracts.address, own),
         separators={one: _answer(node, one, _DOMAIN_SEPARATOR, end.number) for one in own},
+        code=code,
+        implementation=node.code(cloned, end.hash) if (cloned := implementation_of(code)) else b"",
     )
+
+
+def implementation_of(code: bytes) -> str | None:
+    """Return the contract that code is a clone of (EIP-1167); None for code that is none."""
+    if len(code) != 45 or not code.startswith(_CLONE[0]) or not code.endswith(_CLONE[1]):
+        return None
+    return checksum_address(code[10:30])
 
 
 def concerns(evidence: Evidence, log: Log) -> bool:

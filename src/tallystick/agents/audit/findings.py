@@ -21,6 +21,7 @@ class Area(Enum):
     """What a finding is about; the order in which an audit looks."""
 
     NODE = "node"
+    CODE = "code"
     LINKS = "links"
     OFFICES = "offices"
     ITEMS = "items"
