@@ -140,6 +140,21 @@ def test_a_call_by_hand_meets_the_same_rules(tally: Any, token: str) -> None:
     assert tally("agent", "act", "bot", "bot", token, "zz", *FOR)[1]["code"] == "cli.data"
 
 
+def test_an_audit_balances_and_names_a_record_that_is_gone(tally: Any, token: str, tmp_path: Path) -> None:
+    _, paid = tally("agent", "pay", "bot", "bot", "shop", "3", "--token", token, *FOR)
+    tally("agent", "pay", "bot", "bot", "stranger", "3", "--token", token, *FOR)
+    status, found = tally("agent", "audit", "bot", "--policy", "bot.toml", "--report", "audit.html")
+    assert (status, found["balanced"], found["gaps"]) == (0, True, [])
+    assert [one["kind"] for one in found["links"]].count("signed_call") == 2
+    assert [one["intent_hash"] for one in found["reasons"]][:1] == [paid["intent"]]
+    assert found["reasons"][0]["record"]["purpose"] == "an example"
+    assert "<html" in Path("audit.html").read_text("utf-8")
+    signature = next(tmp_path.rglob(f"intents/*/{paid['intent']}"))
+    signature.unlink()
+    found = tally("agent", "audit", "bot")[1]
+    assert any(one["code"] == "intents.missing" for one in (*found["gaps"], *found["remarks"]))
+
+
 def test_what_is_not_there_is_said_with_what_to_do(tally: Any, workspace: Path) -> None:
     status, error = tally("agent", "wallet", "show", "nobody")
     assert (status, error["code"], "agent new" in error["hint"]) == (2, "deployments.absent", True)

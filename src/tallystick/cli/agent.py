@@ -9,15 +9,17 @@ import click
 
 from tallystick.agents.policy.durations import say_time
 from tallystick.cli.agent_acting import act, pay
-from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, yes_option
+from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, yes_option
 from tallystick.cli.agent_policy import new_options, policy, write_new
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_session import session
 from tallystick.cli.agent_wallet import deploy, wallet
 from tallystick.cli.door import in_workspace
-from tallystick.cli.output import Output
+from tallystick.cli.main import EXIT_FAULTS_FOUND
+from tallystick.cli.output import Output, table
 from tallystick.cli.spans import Span
 from tallystick.core.errors import InvalidInput
+from tallystick.store.files import write_atomic
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
@@ -109,3 +111,31 @@ def heartbeat(output: Output, tally: Tally, wallet: Wallet) -> None:
     wallet.heartbeat()
     at = wallet.contracts.account.last_heartbeat()
     output.result({"wallet": wallet.address, "last_heartbeat": at}, f"heard at {say_time(at)}")
+
+
+@command.command("audit")
+@at_wallet
+@click.option("--policy", "file", type=FILE, help="A policy file, whose names are told.")
+@click.option("--proven", is_flag=True, help="Recompute headers and receipts, so that the node can hide nothing.")
+@click.option("--report", type=FILE, help="Write a report with all of it, an HTML file.")
+@click.option("--verbose", is_flag=True, help="Show every check.")
+def audit(
+    output: Output, tally: Tally, wallet: Wallet, file: Path | None, proven: bool, report: Path | None, verbose: bool
+) -> int:
+    """Reconstruct all that WALLET did and why, reconcile it to the last unit, name every gap; ends with 1 for one."""
+    from tallystick.agents.audit.page import html_report
+
+    with output.progress("audit", 1) as advance:
+        found = wallet.audit(open_policy(file) if file else None, is_proven=proven)
+        advance(1)
+    if report is not None:
+        write_atomic(report, html_report(found).encode())
+    if output.json:
+        output.result(found.to_dict())
+    else:
+        rows = [(say_time(one.at), one.who, one.words) for one in found.timeline]
+        output.result({}, table("what happened", ("when", "who", "what"), rows))
+        output.report(found.report, {}, verbose)
+        for one in found.findings:
+            output.result({}, [f"{'gap' if one.is_gap else 'note'}: {one.words}"])
+    return 0 if found.is_balanced else EXIT_FAULTS_FOUND

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.agents.audit import Audit, audit_account
 from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.live import LiveAccount, read_account
@@ -70,6 +71,17 @@ class Wallet:
     def history(self) -> History:
         """Return all that its sessions did and tried."""
         return read_history(self._tally.node, self.address, first=self.first_block)
+
+    def audit(self, names: Policy | None = None, *, is_proven: bool = False) -> Audit:
+        """Return everything that it did and why, with the intent records that are here, and what does not add up.
+
+        names      a policy whose names are told
+        is_proven  recompute headers and receipts, so that the node can hide nothing
+        """
+        return audit_account(
+            self._tally.node, self.address, intents=self._intents, first=self.first_block, is_proven=is_proven,
+            policy=names,
+        )  # fmt: skip
 
     def holdings(self) -> list[tuple[Coin, int]]:
         """Return what it holds of each coin that it watches, the native one first."""
