@@ -52,6 +52,15 @@ def service(answerer: Answerer) -> Service:
     return Service(answerer, cost=10**15, stake_max=10**18)
 
 
+def test_who_names_no_members_is_told_that_nobody_vouches_for_them(
+    provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for named, is_told in ((), True), (("--member", provider), False):
+        capsys.readouterr()
+        assert run([*VERB, *ASKED, *named]) == 0
+        assert ("one person many times" in capsys.readouterr().err) is is_told
+
+
 def test_a_provider_joins_is_asked_answers_and_is_paid(tally: Any, provider: str, tmp_path: Path) -> None:
     (listed,) = tally(*VERB, "providers", "--model", MODEL)[1]["providers"]
     assert (listed["provider"], listed["bond"], listed["offers"][0]["model_digest"]) == (provider, "0.5", MODEL)

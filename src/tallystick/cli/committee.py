@@ -164,6 +164,8 @@ def request(output: Output, desk: CommitteeDesk, model: str, nonce: str | None, 
     """
     number = secrets.randbits(64) if nonce is None else decimal(nonce, "--nonce")
     output.note(f"asking under the nonce {number}")
+    if not options["members"]:
+        output.note("asking whoever offers the model, which may be one person many times; --member names who you know")
     found = desk.request(_wanted(desk, model, options), number, approve=approve)
     _show_request(output, desk, found)
 

@@ -48,7 +48,7 @@ LENDER = re.search(r"```vyper\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
 ASK = "ask(uint256,address,bytes)"
 BORROWER = "0x" + "b0" * 20
 FEE, BOND = 10**12, 10**15
-X = (1, 300, 70)
+X, WORSE = (1, 300, 70), (65_535, 65_535, 65_535)
 
 
 @dataclass
@@ -63,10 +63,6 @@ class Scene:
     lender: str = ""
     fee: int = 0
 
-    @property
-    def data(self) -> bytes:
-        return pack(self.kernel.model.input, X)
-
     def lend_by(self, assurance: str, terms: bytes, fee: int = 0) -> None:
         """Make the consumer, for this contract and these terms."""
         arguments = encode(["address", "bytes", "address"], [assurance, terms, self.underwriter.account.address])
@@ -75,17 +71,25 @@ class Scene:
         self.underwriter.send_and_wait(call, key=key)
         self.lender, self.fee = str(call.arguments["address"]), fee
 
-    def ask(self) -> bytes:
+    def asking(self, x: tuple[int, ...], nonce: int = 7) -> Call:
+        data = pack(self.kernel.model.input, x)
+        call = selector(ASK) + encode(["uint256", "address", "bytes"], [nonce, BORROWER, data])
+        return Call(self.lender, call, self.fee)
+
+    def ask(self, x: tuple[int, ...] = X, nonce: int = 7) -> bytes:
         """Let the underwriter ask about the borrower; return the id, which the contract's event has."""
-        call = selector(ASK) + encode(["uint256", "address", "bytes"], [7, BORROWER, self.data])
-        mined = self.underwriter.send_and_wait(Call(self.lender, call, self.fee), key=f"ask by {self.lender}")
+        mined = self.underwriter.send_and_wait(self.asking(x, nonce), key=f"ask {nonce} by {self.lender}")
         (log,) = mined.logs
         return log.topics[1]
 
+    def deciding(self, answer: AssuredAnswer) -> Call:
+        arguments = encode(["address", ANSWER_ABI], [BORROWER, answer.to_abi()])
+        return Call(self.lender, selector(f"decide(address,{ANSWER_ABI})") + arguments)
+
     def decide(self, answer: AssuredAnswer) -> bool:
         """Let anybody bring the receipt; return whether the borrower is approved."""
-        call = selector(f"decide({ANSWER_ABI})") + encode([ANSWER_ABI], [answer.to_abi()])
-        self.answers.send_and_wait(Call(self.lender, call), key=f"decide {keccak(call).hex()}")
+        call = self.deciding(answer)
+        self.answers.send_and_wait(call, key=f"decide {keccak(call.data).hex()}")
         approved = selector("is_approved(address)") + encode(["address"], [BORROWER])
         return bool(int.from_bytes(self.node.call(self.lender, approved)))
 
@@ -175,14 +179,29 @@ def test_one_consumer_works_with_every_mode_by_the_address_it_was_given(scene: S
 
 
 def test_a_borrower_cannot_bring_an_answer_that_it_asked_for_itself(scene: Scene) -> None:
-    direct(scene)
+    asked = direct(scene)
     desk = Direct(scene.node, deploy(scene.underwriter, "DirectModel").address, scene.kernel)
     own = desk.receipt(desk.ask(scene.answers, X, key="chosen features")).answer
     for brought in (own, replace(own, consumer=scene.lender)):
         with pytest.raises(Rejected) as caught:
             scene.decide(brought)
+        assert caught.value.code == "lender: not the newest request"
+    posed = replace(own, request_id=asked.answer.request_id)  # under the id of what the lender asked
+    for brought in (posed, replace(posed, consumer=scene.lender)):
+        with pytest.raises(Rejected) as caught:
+            scene.decide(brought)
         assert caught.value.code in ("answers: not the consumer", "answers: not the receipt")
-    call = selector(ASK) + encode(["uint256", "address", "bytes"], [9, BORROWER, scene.data])
     with pytest.raises(Rejected) as caught:
-        scene.answers.send_and_wait(Call(scene.lender, call), key="ask as a borrower")
+        scene.answers.send_and_wait(scene.asking(X, nonce=9), key="ask as a borrower")
     assert caught.value.code == "lender: not the underwriter"
+
+
+def test_an_answer_that_a_newer_request_replaced_is_not_brought_again(scene: Scene) -> None:
+    approval = direct(scene).answer
+    assert scene.decide(approval)
+    desk = Direct(scene.node, deploy(scene.underwriter, "DirectModel").address, scene.kernel)
+    refusal = desk.receipt(scene.ask(WORSE, nonce=8)).answer
+    assert not scene.decide(refusal)
+    with pytest.raises(Rejected) as caught:
+        scene.answers.send_and_wait(scene.deciding(approval), key="once more")
+    assert caught.value.code == "lender: not the newest request"
