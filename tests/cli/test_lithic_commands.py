@@ -217,8 +217,10 @@ def test_a_file_that_was_tampered_with_is_named_and_not_deployed(tally: Any, wor
     path.write_bytes(canonical.encode(value))
     status, found = tally("lithic", "model", "check", "mlp.kernel.json")
     assert (status, next(check["name"] for check in found["checks"] if not check["ok"])) == (1, "code")
+    status, seen = tally("lithic", "model", "inspect", "mlp.kernel.json")
+    assert (status, seen["difference"]) == (1, "code")
     status, error = tally("lithic", "model", "deploy", "mlp.kernel.json")
-    assert (status, error["code"]) == (5, "kernel.artifact")
+    assert (status, error["code"], "expected" in error) == (5, "kernel.artifact", False)  # both are of one compiler
     value["model_digest"] = "00" * 32
     path.write_bytes(canonical.encode(value))
     status, error = tally("lithic", "model", "predict", "mlp.kernel.json", "--row", INPUT, "--integers")
@@ -226,6 +228,15 @@ def test_a_file_that_was_tampered_with_is_named_and_not_deployed(tally: Any, wor
     path.write_bytes(b"{}")
     assert tally("lithic", "model", "check", "mlp.kernel.json")[0] == 1
     assert tally("lithic", "model", "inspect", "mlp.kernel.json")[1]["code"] == "document.missing"
+
+
+def test_people_see_that_a_file_was_tampered_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _kernel(tmp_path)
+    assert run(["lithic", "model", "inspect", str(path)]) == 0
+    assert "is not what its model compiles to" not in capsys.readouterr().out
+    path.write_bytes(path.read_bytes().replace(b'"name":"mlp"', b'"name":"other"'))
+    assert run(["lithic", "model", "inspect", str(path)]) == 1
+    assert "its digest is not what its model compiles to" in capsys.readouterr().out
 
 
 def test_inputs_are_answered_by_row_by_file_or_as_integers(tally: Any, tmp_path: Path) -> None:

@@ -208,6 +208,10 @@ def test_a_file_whose_code_is_another_models_gives_no_kernel() -> None:
         with pytest.raises(VerificationFailed) as refused:
             Artifact.from_bytes(canonical.encode(changed)).require()
         assert refused.value.code == "kernel.artifact"
+    assert Artifact.from_bytes(canonical.encode(value)).difference is None
+    value |= {"compiler": "tallystick kernels 0", "code": _flip(value["code"], 401)}
+    with pytest.raises(VerificationFailed, match=r"the file's code .* expected tallystick kernels 1, got .* 0"):
+        Artifact.from_bytes(canonical.encode(value)).require()
 
 
 def test_a_figure_that_is_no_decimal_is_not_written() -> None:

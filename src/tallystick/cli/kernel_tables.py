@@ -66,8 +66,8 @@ def built_tables(built: Built, written: Mapping[str, Path]) -> list[str | Table]
     return [*lines, table(f"on {built.quality.rows} rows held out", ("figure", ""), sorted(artifact.quality.items()))]
 
 
-def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
-    """Return what a kernel is made of."""
+def inspect_tables(artifact: Artifact, found: Inspection, differs: str | None) -> list[str | Table]:
+    """Return what a kernel is made of, and what of it is not what its model compiles to."""
     from tallystick.lithic.quantise.choices import STEP_REASONS
 
     declared = artifact.model.input
@@ -90,6 +90,11 @@ def inspect_tables(artifact: Artifact, found: Inspection) -> list[str | Table]:
         f"score error {_error(artifact)}" + (_BELIEVED if artifact.derivation else ""),
         f"code {found.code_bytes:,} bytes" + "".join(f" + {size:,}" for size in found.part_bytes),
         gas_table(found.typical, found.worst_gas, found.deployment_gas),
+        *(
+            [f"its {differs} is not what its model compiles to; `tally lithic model check` says more"]
+            if differs
+            else ()
+        ),
     ]
 
 

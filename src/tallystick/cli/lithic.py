@@ -110,8 +110,10 @@ def inspect(output: Output, kernel: Path) -> int:
     output.note("compiling, to say what each step takes")
     made = artifact.recompiled
     found = run_inspect(made if made.code == artifact.code else artifact.kernel)
-    output.result({**identity(artifact), **derived(artifact), **found.to_dict()}, inspect_tables(artifact, found))
-    return EXIT_FAULTS_FOUND if found.fault else 0
+    differs = artifact.difference
+    value = {**identity(artifact), **derived(artifact), **found.to_dict(), "difference": differs}
+    output.result(value, inspect_tables(artifact, found, differs))
+    return EXIT_FAULTS_FOUND if found.fault or differs else 0
 
 
 @model.command()

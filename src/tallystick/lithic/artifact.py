@@ -125,19 +125,26 @@ class Artifact:
                 "kernel.artifact", "the file's digest is not its model's", expected=found.hex(), got=self.digest.hex()
             )
 
+    @property
+    def difference(self) -> str | None:
+        """What of the file is not what its model compiles to: digest, code, parts or address; None, if all of it is."""
+        made = Artifact.of(self.recompiled)
+        names = ("digest", "code", "parts", "address")
+        return next((name for name in names if getattr(made, name) != getattr(self, name)), None)
+
     def require(self) -> Kernel:
         """Return the kernel if the file's code is what its model compiles to.
 
-        raises  VerificationFailed "kernel.artifact" naming what is not
+        raises  VerificationFailed "kernel.artifact" naming what is not, and the compilers where they are two
         """
-        made = Artifact.of(self.recompiled)
-        for name in ("digest", "code", "parts", "address"):
-            if getattr(made, name) != getattr(self, name):
-                raise VerificationFailed(
-                    "kernel.artifact", f"the file's {name} is not what its model compiles to",
-                    expected=made.compiler, got=self.compiler,
-                    hint="`tally lithic model check` tells more; build it again from the model",
-                )  # fmt: skip
+        different = self.difference
+        if different is not None:
+            is_ours = self.compiler == COMPILER
+            raise VerificationFailed(
+                "kernel.artifact", f"the file's {different} is not what its model compiles to",
+                expected=None if is_ours else COMPILER, got=None if is_ours else self.compiler,
+                hint="`tally lithic model check` tells more; build it again from the model",
+            )  # fmt: skip
         return self.recompiled
 
     def to_bytes(self) -> bytes:
