@@ -15,7 +15,13 @@ from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
 from tallystick.chain.connect import connect
 from tallystick.chain.embedded import Genesis, create
-from tallystick.chain.evidence import verify_account_proof, verify_block_hash, verify_log, verify_receipts
+from tallystick.chain.evidence import (
+    may_hold,
+    verify_account_proof,
+    verify_block_hash,
+    verify_log,
+    verify_receipts,
+)
 from tallystick.chain.facts import AccountProof, Block, TxReceipt
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -110,6 +116,15 @@ def test_receipts_and_logs_hash_to_their_header(facts: Facts) -> None:
     verify_receipts(facts.block, facts.receipts)
     verify_log(facts.block, facts.receipts, facts.receipt.logs[0])
     assert len(facts.receipts) > 1
+
+
+def test_a_bloom_holds_every_address_and_topic_of_its_logs_and_hardly_another(facts: Facts) -> None:
+    logs = [log for receipt in facts.receipts for log in receipt.logs]
+    items = [item for log in logs for item in (bytes.fromhex(log.address[2:]), *log.topics)]
+    assert items
+    assert all(may_hold(facts.block.logs_bloom, item) for item in items)
+    assert not may_hold(facts.block.logs_bloom, b"no such topic")
+    assert not may_hold(bytes(256), items[0])
 
 
 def test_an_empty_block_has_no_receipts(facts: Facts) -> None:

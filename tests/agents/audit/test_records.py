@@ -12,6 +12,7 @@ from tallystick.agents.audit.records import Records
 from tallystick.agents.intents import Intent, Payment
 from tallystick.agents.intents_signed import SignedIntent
 from tests.agents.audit.story import Story
+from tests.contracts.policy_kit import HOUR
 
 CALL, SLOT = 0, 6  # of the story's records: the first payment, the first slot
 
@@ -56,6 +57,21 @@ def test_a_store_alone_has_no_record_for_slots(evidence: Evidence, story: Story)
     found = judge(evidence, Records.of(story.intents, ()))
     assert codes(found) == ["intents.missing"] * 2
     assert all("and no record says what for" in one.words for one in found.gaps)
+
+
+def test_a_record_that_was_kept_for_a_nonce_explains_its_authorization(story: Story) -> None:
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    wallet.wait(HOUR - wallet.now() % HOUR + 1)
+    for slot, (meant, paid) in enumerate(((40, 40), (41, 42))):
+        fresh.meant(wallet.payee, meant)
+        nonce = fresh.world.relay.slot_nonce(wallet.session, wallet.now() // HOUR, slot)
+        fresh.intents.keep_for(fresh.records[-1], fresh.coin.address, nonce)
+        fresh.pay_slot(paid, slot, is_meant=False)
+    found = judge(read_evidence(fresh.node, fresh.address), Records.of(fresh.intents, ()))
+    assert [one.record.intent.payment.amount for one in found.reasons if one.record.intent.payment] == [40]
+    assert [one.code for one in found.gaps] == ["intents.contradicts"]
+    assert "its record speaks of something else" in found.gaps[0].words
 
 
 def test_an_altered_record_is_no_longer_the_one_on_chain(evidence: Evidence, story: Story) -> None:

@@ -1,12 +1,12 @@
 """Each act joined to the signed record of what it was for; what is missing, contradicts, or led to nothing is named.
 
-A link carries its record's hash. An authorization carries none: it goes with a record of the same session, payee, token
-and amount that was written before it, each record once.
+A link carries its record's hash. An authorization carries none: its record was kept for its nonce, or is one of a list
+with the same session, payee, token and amount, written before it, each record once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,12 +66,22 @@ class Records:
         """
         if intent_hash in self.listed:
             return self.listed[intent_hash]
-        try:
-            return self.store.find(intent_hash) if self.store else None
-        except Unavailable as error:
-            if error.code != "intent.unknown":
-                raise
-            return None
+        store = self.store
+        return _known(lambda: store.find(intent_hash)) if store else None
+
+    def find_for(self, token: str, nonce: bytes) -> SignedIntent | None:
+        """Return the record that was kept for an authorization; None where none was. Raises as `find`."""
+        store = self.store
+        return _known(lambda: store.find_for(token, nonce)) if store else None
+
+
+def _known(find: Callable[[], SignedIntent]) -> SignedIntent | None:
+    try:
+        return find()
+    except Unavailable as error:
+        if error.code != "intent.unknown":
+            raise
+        return None
 
 
 def join_records(
@@ -98,10 +108,11 @@ def join_records(
             reasons.append(Reason(link.event.seq, link.place, intent_hash, record, policies.get(link.place)))
     for one in movements:
         if one.tie is Tie.AUTHORIZATION and one.session:
-            matched = _of_authorization(one, records)
+            matched, code = _of_authorization(one, records)
             if matched is None:
-                words = f"{one.session} paid {one.amount} of {one.token} to {one.party}, and no record says what for"
-                findings.append(Finding(Area.INTENTS, "intents.missing", words, transaction=one.transaction))
+                why = "its record speaks of something else" if code == "contradicts" else "no record says what for"
+                words = f"{one.session} paid {one.amount} of {one.token} to {one.party}, and {why}"
+                findings.append(Finding(Area.INTENTS, f"intents.{code}", words, transaction=one.transaction))
             else:
                 records.used.add(matched[0])
                 reasons.append(Reason(0, one.place, *matched, policies.get(one.place)))
@@ -150,15 +161,25 @@ def _is_payee(payment: Payment, link: Link, paid: set[str]) -> bool:
     return not paid or paid == {payment.payee} or (link.event.target == payment.payee and payment.payee in paid)
 
 
-def _of_authorization(one: Movement, records: Records) -> tuple[bytes, SignedIntent] | None:
-    wanted = Payment(one.party, one.token, one.amount)
+def _of_authorization(one: Movement, records: Records) -> tuple[tuple[bytes, SignedIntent] | None, str]:
+    """Return the record of an authorization with its hash, or None and what is wrong."""
+    try:
+        kept = records.find_for(one.token, one.nonce)
+    except (VerificationFailed, InvalidInput):
+        return None, "damaged"
+    if kept is not None:
+        return ((kept.intent.hash(), kept), "") if _fits(one, kept) else (None, "contradicts")
     for intent_hash, record in records.listed.items():
-        intent = record.intent
-        if intent_hash in records.used or (intent.session, intent.payment) != (one.session, wanted):
-            continue
-        if intent.created_at <= one.at + _CLOCKS_APART_S and _is_signed(record):
-            return intent_hash, record
-    return None
+        if intent_hash not in records.used and _fits(one, record):
+            return (intent_hash, record), ""
+    return None, "missing"
+
+
+def _fits(one: Movement, record: SignedIntent) -> bool:
+    intent = record.intent
+    said = (intent.session, intent.payment)
+    is_before = intent.created_at <= one.at + _CLOCKS_APART_S
+    return said == (one.session, Payment(one.party, one.token, one.amount)) and is_before and _is_signed(record)
 
 
 def _is_signed(record: SignedIntent) -> bool:

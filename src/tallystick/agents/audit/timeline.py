@@ -10,7 +10,7 @@ from tallystick.agents.audit.evidence import Evidence, place_of
 from tallystick.agents.audit.findings import ACTS, Link, Movement, Place, Tie
 from tallystick.agents.policy.document import Policy
 from tallystick.agents.policy.durations import format_duration, say_time
-from tallystick.agents.policy.nouns import Cause, Level, LinkKind, Role
+from tallystick.agents.policy.nouns import NATIVE, Cause, Level, LinkKind, Role
 from tallystick.chain.bindings import policy_account, policy_changes, policy_queue, policy_rules
 
 _UNNAMED_CHARS: Final = 6  # of an address at either end, where it has no name
@@ -64,14 +64,20 @@ class Names:
 
     def amount(self, token: str, units: int) -> str:
         """Return an amount of a token as people read it."""
-        if self.policy and token in {one.address for one in self.policy.tokens}:
-            return self.policy.token(token).say(units)
-        return f"{units:,} of {self.name(token)}"
+        return self._said(token, units) or f"{units:,} of {self.name(token)}"
+
+    def more(self, token: str, units: int) -> str:
+        """Return a second amount of a token, whose name has just been told."""
+        return self._said(token, units) or f"{units:,}"
+
+    def _said(self, token: str, units: int) -> str:
+        known = self.policy is not None and token in {one.address for one in self.policy.tokens}
+        return self.policy.token(token).say(units) if self.policy and known else ""
 
 
 def names_of(evidence: Evidence, policy: Policy | None) -> Names:
     """Return the names that the account's own offices give, behind those of a policy."""
-    own = {"0x" + "00" * 20: "native coin", evidence.account: "the account", evidence.entry_point: "the EntryPoint"}
+    own = {NATIVE: "native coin", evidence.account: "the account", evidence.entry_point: "the EntryPoint"}
     sessions = 0
     for _, event in evidence.events:
         if isinstance(event, policy_account.SessionGranted | policy_account.SessionRotated):
@@ -103,6 +109,16 @@ def timeline(evidence: Evidence, movements: tuple[Movement, ...], names: Names) 
         Entry(one.place, one.at, names.name(one.session or evidence.account), _paid(one, names))
         for one in movements
         if one.tie is Tie.AUTHORIZATION
+    ]
+    found += [
+        Entry(one.place, one.at, names.name(one.party), f"sent {names.amount(one.token, one.amount)}")
+        for one in movements
+        if one.tie is Tie.RECEIVED and one.token != NATIVE
+    ]
+    found += [
+        Entry(one.place, one.at, "nobody named", f"took {names.amount(one.token, one.amount)}", is_ok=False)
+        for one in movements
+        if one.tie is Tie.NONE and one.amount
     ]
     return tuple(sorted(found, key=lambda one: one.place))
 
@@ -143,7 +159,7 @@ _Saying = Callable[[Any, Names], tuple[str, str, bool]]
 def _bucket(event: policy_account.BucketSet, names: Names) -> tuple[str, str, bool]:
     scope = ("", "the account", "", "", "newcomers")[event.scope] or names.name(event.holder)
     cap, period = names.amount(event.token, event.cap), format_duration(event.period_s)
-    return "owner", f"let {scope} spend at most {cap}, and {event.refill:,} units more each {period}", True
+    return "owner", f"let {scope} spend {cap}, then {names.more(event.token, event.refill)} each {period}", True
 
 
 def _rule(event: policy_rules.RuleSet, names: Names) -> tuple[str, str, bool]:
@@ -168,7 +184,7 @@ def _asked(event: policy_queue.Proposed, names: Names) -> tuple[str, str, bool]:
 
 _STANDINGS: Final = ("forgot", "allowed", "denied")
 _SAYINGS: Final[dict[type, _Saying]] = {
-    policy_account.Received: lambda e, n: (n.name(e.sender), f"sent {n.amount('0x' + '00' * 20, e.amount)}", True),
+    policy_account.Received: lambda e, n: (n.name(e.sender), f"sent {n.amount(NATIVE, e.amount)}", True),
     policy_account.OwnerChanged: lambda e, n: (n.name(e.owner), "became the owner", True),
     policy_account.RoleSet: lambda e, n: (
         "owner", f"{'made' if e.is_held else 'no longer has'} {n.name(e.account)} {Role(e.role).name.lower()}", True,
