@@ -110,7 +110,10 @@ def fund(output: Output, tally: Tally, wallet: Wallet, amount: str, token: str) 
     coin = read_coin(tally.node, token)
     units = coin.parse(amount, "AMOUNT")
     wallet.fund(coin, units)
-    output.result({"wallet": wallet.address, "sent": coin.format(units), "coin": coin.to_dict()})
+    output.result(
+        {"wallet": wallet.address, "sent": coin.format(units), "coin": coin.to_dict()},
+        f"sent {coin.named(units)} to {wallet.address}",
+    )
 
 
 @wallet.command("seal")
@@ -135,4 +138,7 @@ def sweep(output: Output, tally: Tally, wallet: Wallet, token: str, receiver: st
     held = coin.balance(tally.node, wallet.address)
     output.confirm(f"Send {coin.named(held)} of {wallet.address} to {to}?", yes)
     wallet.sweep(coin.address, to)
-    output.result({"wallet": wallet.address, "swept": coin.format(held), "coin": coin.to_dict(), "receiver": to})
+    output.result(
+        {"wallet": wallet.address, "swept": coin.format(held), "coin": coin.to_dict(), "receiver": to},
+        f"sent {coin.named(held)} of {wallet.address} to {to}",
+    )

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 
 from tallystick.agents.policy.durations import format_duration
+from tallystick.core.page import document, plain, table
 from tallystick.demos.drill import Drill
-from tallystick.demos.page import figures, mark, page, table, verdict
 
 
 def html_drill(told: Drill) -> str:
     """Return the whole report."""
     thefts = (
         (
-            f"{mark(one.stopped)} {escape(one.name)}",
-            escape(one.tried),
-            f"<code>{escape(one.stopped_by or 'nothing')}</code>",
-            escape(amounts(one.lost)),
+            f"{_mark(one.stopped)} {plain(one.name)}",
+            plain(one.tried, 200),
+            f"<code>{plain(one.stopped_by or 'nothing', 200)}</code>",
+            plain(amounts(one.lost)),
         )
         for one in told.tried
     )
-    stopped = sum(one.stopped for one in told.tried)
     parts = (
-        "<h1>A compromised agent, and what it could take</h1>",
-        f'<p class="lead">Chain {escape(told.chain)} · wallet <code>{escape(told.wallet)}</code></p>',
-        verdict(told.is_whole, closing(told)),
-        figures(
-            {
-                "thefts stopped": f"{stopped} of {len(told.tried)}",
-                "lost": escape(amounts(told.lost)),
-                "blocks until frozen": told.freeze_blocks,
-                "links audited": told.audit_links,
-                "seconds in all": round(told.seconds, 1),
-            }
-        ),
+        '<header><p class="eyebrow">Drill</p><h1>A compromised agent, and what it could take</h1>'
+        f"<p>chain {plain(told.chain)} · wallet <code>{plain(told.wallet)}</code></p></header>",
+        f'<p class="verdict{"" if told.is_whole else " no"}">{_mark(told.is_whole)} {closing(told)}</p>',
+        _figures(told),
         "<h2>Every theft</h2><p>The attacker has every session's key and the agent's host. What stopped it is the "
         "contract's own reason; what was lost is counted from balances, by a ledger that shares no code with the "
         "contract. Losses went to payees that the owner allows, out of budgets that the owner set.</p>",
         table(("theft", "what it tried", "what stopped it", "lost"), thefts),
         "<h2>Lost, and the most that could be</h2>",
         _bounds(told),
-        "".join(f'<p class="note">Not tried: {escape(one)}</p>' for one in told.left_out),
+        "".join(f'<p class="note">Not tried: {plain(one, 200)}</p>' for one in told.left_out),
         "<h2>Afterwards</h2>",
-        table(("", ""), ((mark(good), escape(words)) for good, words in afterwards(told))),
-        *(f'<p class="no">{escape(gap)}</p>' for gap in told.gaps),
+        table(("", ""), ((_mark(good), plain(words, 200)) for good, words in afterwards(told))),
+        *(f'<p class="down">{plain(gap, 400)}</p>' for gap in told.gaps),
     )
-    return page("Tallystick: the drill", parts)
+    return document("Tallystick: the drill", parts)
+
+
+def _figures(told: Drill) -> str:
+    shown = (
+        (f"{sum(one.stopped for one in told.tried)} of {len(told.tried)}", "thefts stopped"),
+        (plain(amounts(told.lost)), "lost"),
+        (str(told.freeze_blocks), "block until frozen"),
+        (f"{told.audit_links:,}", "links audited"),
+    )
+    return '<div class="figures">' + "".join(f"<div><b>{one}</b>{name}</div>" for one, name in shown) + "</div>"
+
+
+def _mark(good: bool) -> str:
+    return '<span class="up">✓</span>' if good else '<span class="down">✗</span>'
 
 
 def amounts(lost: Mapping[str, str]) -> str:
@@ -73,5 +77,5 @@ def afterwards(told: Drill) -> tuple[tuple[bool, str], ...]:
 
 
 def _bounds(told: Drill) -> str:
-    rows = ((escape(coin), escape(told.lost[coin]), escape(bound)) for coin, bound in told.loss_bound.items())
+    rows = ((plain(coin), plain(told.lost[coin]), plain(bound)) for coin, bound in told.loss_bound.items())
     return table(("coin", "lost", "bound"), rows, numbers={1, 2})
