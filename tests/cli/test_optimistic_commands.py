@@ -105,10 +105,12 @@ def test_a_wrong_claim_is_refuted_by_a_watcher_and_by_hand(tally: Any, kernel: A
     assert tally(*VERB, "collect")[1]["collected"] == "0.5"
 
 
-def test_a_request_that_nobody_claims_goes_back(tally: Any, kernel: Any) -> None:
+def test_a_request_that_nobody_claims_goes_back(tally: Any, kernel: Any, capsys: pytest.CaptureFixture[str]) -> None:
     request = ask(tally, "--fee", "0.25", patience="1")
     time.sleep(1.5)
     assert tally(*VERB, "show", request)[1]["state"] == "late"
+    assert run([*VERB, "show"]) == 0
+    assert "nobody claimed" in capsys.readouterr().out
     status, error = tally(*VERB, "claim", "--yes", "mlp.kernel.json", request)
     assert (status, error["code"]) == (3, "optimistic: too late")
     assert tally(*VERB, "settle", request)[1]["state"] == "given back"

@@ -272,9 +272,9 @@ def _next(one: Standing, now_s: int) -> str:
     when = in_words(one.request.deadline, now_s)
     return {
         "open": f"a claim is waited for; the fee can go back {when}",
-        "late": f"nobody claimed: `settle` gives the fee back since {when}",
+        "late": f"nobody claimed before its patience ended {when}: `settle` gives the fee back",
         "claimed": f"final {when}, unless somebody refutes it",
-        "due": f"not refuted in time: `settle` makes it final since {when}",
+        "due": f"nobody refuted it before its window ended {when}: `settle` makes it final",
         "final": "over: the answer is final",
         "given back": "over: the fee went back",
     }[one.words]
