@@ -16,7 +16,8 @@ from tallystick.chain.bindings.policy_queue import Approved, ItemRun, Proposed
 from tallystick.chain.calls import Call, Log
 from tallystick.core.digest import keccak
 from tests.agents.audit.story import Story
-from tests.contracts.policy_kit import FOREVER, Wallet
+from tests.contracts.entry_point import operation_of
+from tests.contracts.policy_kit import FOREVER, Wallet, transfer_data
 from tests.contracts.test_policy_signed import TRANSFER_TYPE
 
 Edit = Callable[[Sequence[Log]], Sequence[Log]]
@@ -152,6 +153,11 @@ class TestInvented:
         assert codes(found) == ["coin.unrecorded"]
         assert "1 wei went out" in found.gaps[0].words
 
+    def test_an_item_that_ran_before_its_time(self, evidence: Evidence) -> None:
+        run = of(ItemRun.topic, evidence.logs)[0].block_number
+        early = {block: at - 3 * 3_600 * (block == run) for block, at in evidence.times.items()}
+        assert codes(judge(replace(evidence, times=early))) == ["items.time"]
+
 
 class TestDone:
     """What really happens to an account outside of its links."""
@@ -168,6 +174,23 @@ class TestDone:
         found = audit_account(story.node, wallet.address)
         assert codes(found) == ["tokens.unrecorded"]
         assert found.sheets[1].silent == 0
+
+    def test_many_acts_in_one_transaction_are_told_apart(self, story: Story) -> None:
+        fresh = Story(story.ledger, story.blobs)
+        wallet, entry = fresh.wallet, fresh.entry
+        wallet.fund(10**10)
+        made = [
+            operation_of(wallet, entry, fresh.coin.address, transfer_data(wallet.payee, amount), lane=lane)
+            for lane, amount in enumerate((30, 500, 31, 1_000_000))
+        ]
+        wallet.send(entry.handle(made, wallet.stranger), wallet.stranger)
+        found = audit_account(story.node, fresh.address)
+        assert codes(found) == []
+        paid = [(one.amount, one.seq - found.links[-4].event.seq) for one in found.movements if one.token != NATIVE]
+        assert paid[1:] == [(30, 0), (500, 1), (31, 2)]
+        assert [link.reason for link in found.links[-4:]] == ["", "", "", "rules: over the cap"]
+        assert found.deposit is not None
+        assert found.deposit.closing == entry.deposit_of(fresh.address) > 0
 
     def test_nothing_taken_by_anybody_is_told_and_no_gap(self, story: Story) -> None:
         wallet = Wallet(story.world, token=story.coin)

@@ -68,6 +68,7 @@ def read_items(evidence: Evidence) -> tuple[tuple[Item, ...], tuple[Finding, ...
             running[log.transaction_hash] = event.id
             book.run[event.id] = (place_of(log), event)
             findings += _check_run(event, offices, book, log.transaction_hash)
+            findings += _check_time(event, offices, book, evidence.times[log.block_number], log.transaction_hash)
     findings += [
         Finding(Area.ITEMS, "items.no_link", f"item {one.hex()[:8]}… ran and no link records it")
         for one in book.run
@@ -113,9 +114,21 @@ def _check_approval(event: Approved, offices: Offices, book: _Book, transaction:
 
 def _check_run(event: ItemRun, offices: Offices, book: _Book, transaction: bytes) -> Iterator[Finding]:
     count = len(set(book.approvers[event.id]))
-    if event.is_approved and (not offices.threshold or count < offices.threshold):
-        words = f"item {event.id.hex()[:8]}… ran as approved with {count} approvals of {offices.threshold}"
+    threshold = offices.queue.threshold
+    if event.is_approved and (not threshold or count < threshold):
+        words = f"item {event.id.hex()[:8]}… ran as approved with {count} approvals of {threshold}"
         yield Finding(Area.ITEMS, "items.approvals", words, transaction=transaction)
+
+
+def _check_time(event: ItemRun, offices: Offices, book: _Book, at: int, transaction: bytes) -> Iterator[Finding]:
+    proposed = book.proposed.get(event.id)
+    if proposed is None:
+        return
+    item, terms = proposed.item, offices.queue
+    delay_s = terms.queue_delay_s if event.is_approved else terms.veto_delay_s
+    if not item.proposed_at + delay_s <= at <= item.expires or not (event.is_approved or delay_s):
+        words = f"item {event.id.hex()[:8]}… ran {at - item.proposed_at} s after it was proposed, not in its time"
+        yield Finding(Area.ITEMS, "items.time", words, transaction=transaction)
 
 
 def _items(book: _Book) -> Iterator[Item]:

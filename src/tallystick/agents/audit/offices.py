@@ -31,7 +31,7 @@ class Offices:
     owner: str = NOBODY
     epoch: int = 0
     frozen_until: int = 0
-    threshold: int = 0
+    queue: policy_queue.QueueTerms = policy_queue.QueueTerms(0, 0, 0, 0)  # noqa: RUF009  a value
     keys: dict[str, int] = field(default_factory=dict)
     sessions: dict[str, Office] = field(default_factory=dict)
     payees: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Offices:
         elif isinstance(event, policy_rules.PayeeSet):
             self.payees[event.payee] = (event.standing, event.expires)
         elif isinstance(event, policy_queue.QueueTermsSet):
-            self.threshold = event.terms.threshold
+            self.queue = event.terms
         else:
             self._take_session(event)
 
