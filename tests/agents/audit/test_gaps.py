@@ -63,7 +63,7 @@ def amount_in(log: Log, at: int, amount: int) -> Log:
 class TestLeftOut:
     """A node, or whoever hands the events on, takes some out."""
 
-    def test_a_link(self, evidence: Evidence) -> None:
+    def test_a_link_in_the_middle(self, evidence: Evidence) -> None:
         assert edited(evidence, without(ActionLogged.topic, 2)) == ["links.missing"]
 
     def test_the_last_link(self, evidence: Evidence) -> None:
@@ -73,16 +73,16 @@ class TestLeftOut:
         found = edited(evidence, lambda logs: [log for log in logs if log.topics[0] != ActionLogged.topic])
         assert found[:2] == ["links.count", "links.end"]
 
-    def test_a_transfer(self, evidence: Evidence) -> None:
+    def test_a_transfer_of_a_token(self, evidence: Evidence) -> None:
         assert edited(evidence, without(token_events.Transfer.topic, 1)) == ["tokens.silent"]
 
-    def test_an_authorization(self, evidence: Evidence) -> None:
+    def test_an_authorization_beside_its_transfer(self, evidence: Evidence) -> None:
         assert edited(evidence, without(token_events.AuthorizationUsed.topic)) == ["tokens.unrecorded"]
 
-    def test_an_approval(self, evidence: Evidence) -> None:
+    def test_an_approval_of_an_item(self, evidence: Evidence) -> None:
         assert edited(evidence, without(Approved.topic)) == ["items.approvals"]
 
-    def test_a_proposal(self, evidence: Evidence) -> None:
+    def test_a_proposal_of_an_item(self, evidence: Evidence) -> None:
         assert "items.unknown" in edited(evidence, without(Proposed.topic))
 
     def test_the_run_of_an_item(self, evidence: Evidence) -> None:

@@ -57,7 +57,7 @@ def _figures(audit: Audit) -> str:
         (f"{len(audit.links):,}", "links in the audit chain"),
         (f"{len(outs):,}", f"payments to {len({one.party for one in outs}):,} counterparties"),
         (f"{refused:,}", "acts refused by the policy"),
-        (f"{len(audit.gaps):,}", "gaps"),
+        (f"{len(audit.gaps):,}", "gap" if len(audit.gaps) == 1 else "gaps"),
     )
     return '<div class="figures">' + "".join(f"<div><b>{value}</b>{name}</div>" for value, name in shown) + "</div>"
 
@@ -66,7 +66,7 @@ def _findings(audit: Audit) -> str:
     if not audit.findings:
         return ""
     rows = [
-        ("gap" if one.is_gap else "remark", f"<code>{plain(one.code)}</code>", plain(one.words, 400), _link(one.seq))
+        ("gap" if one.is_gap else "remark", _whole(plain(one.code)), plain(one.words, 400), _link(one.seq))
         for one in (*audit.gaps, *audit.remarks)
     ]
     marks = [one.is_gap for one in (*audit.gaps, *audit.remarks)]
@@ -155,7 +155,7 @@ def _timeline(audit: Audit) -> str:
     for one in audit.timeline:
         rows.append(
             (
-                say_time(one.at).removesuffix(" UTC").replace(" ", "&nbsp;"),
+                _whole(say_time(one.at).removesuffix(" UTC")),
                 plain(one.who),
                 plain(one.words, 300),
                 purposes.get(one.place, ""),
@@ -203,6 +203,11 @@ def _check_rows(audit: Audit) -> Iterator[tuple[str, str, str, str]]:
     for number, check in enumerate(audit.report.checks, 1):
         mark = '<span class="up">✓</span>' if check.ok else '<span class="down">✗</span>'
         yield str(number), mark, plain(check.name), plain(check.detail, 400)
+
+
+def _whole(html: str) -> str:
+    """Return a piece of a cell that is not broken over lines."""
+    return f'<span class="number">{html}</span>'
 
 
 def _link(seq: int) -> str:
