@@ -117,7 +117,7 @@ def to_request_id(text: str, desk: DirectDesk | OptimisticDesk | CommitteeDesk) 
     if len(found) != 32 or len(digits) != 64:
         raise InvalidInput(
             "cli.request", "not the id of a request", expected="64 hexadecimal digits, or `last`",
-            got=ascii(text)[:80], hint="`show` lists the requests",
+            got=ascii(text)[:80], hint="it was told when it was asked; `show`, of the modes that wait, lists them",
         )  # fmt: skip
     return found
 
