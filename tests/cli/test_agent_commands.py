@@ -94,6 +94,7 @@ def test_a_guardian_freezes_at_once_and_the_owner_still_sweeps(tally: Any, token
     assert tally("agent", "pay", "bot", "bot", "shop", "1", "--token", token, *FOR)[1]["code"] == "roles: frozen"
     shown = tally("agent", "wallet", "show", "bot")[1]
     assert (shown["is_frozen"], shown["is_sealed"]) == (True, True)
+    assert list(shown["guardians"].values()) == [True]
     until = tally("agent", "unfreeze", "bot", "--yes")[1]["frozen_until"]
     assert until < frozen["frozen_until"]
     status, swept = tally("agent", "wallet", "sweep", "bot", "--token", token, "--yes")
@@ -103,12 +104,17 @@ def test_a_guardian_freezes_at_once_and_the_owner_still_sweeps(tally: Any, token
 
 def test_sessions_are_lowered_at_once_and_raised_by_announcement(tally: Any, token: str) -> None:
     assert tally("agent", "session", "level", "bot", "bot", "propose", "--as", "guard")[0] == 0
-    status, error = tally("agent", "pay", "bot", "bot", "shop", "1", "--token", token, *FOR)
-    assert (status, error["code"]) == (3, "sessions: level too low")
+    for amount in ("1", "2"):  # the second is another call in the same block
+        status, error = tally("agent", "pay", "bot", "bot", "shop", amount, "--token", token, *FOR)
+        assert (status, error["code"]) == (3, "sessions: level too low")
     status, raised = tally("agent", "session", "level", "bot", "bot", "bounded")
     assert (status, raised["sent"][0]["deed"]) == (0, "schedule")
     assert tally("agent", "session", "level", "bot", "bot", "bounded")[1]["waiting"][0]["deed"] == "wait"
     assert tally("agent", "policy", "due", "bot")[1]["made"] == 0
+    assert tally("agent", "policy", "cancel", "bot", "bot.toml", "--as", "guard")[1]["cancelled"] == 0  # it is meant
+    tally("agent", "policy", "export", "bot", "now.toml")
+    assert tally("agent", "policy", "cancel", "bot", "now.toml", "--as", "bot")[1]["code"] == "changes: not a guardian"
+    assert tally("agent", "policy", "cancel", "bot", "now.toml", "--as", "guard")[1]["cancelled"] == 1
     assert tally("agent", "session", "rotate", "bot", "bot", "bot2")[0] == 0
     assert len(tally("agent", "session", "list", "bot")[1]["sessions"]) == 1
     assert tally("agent", "session", "revoke", "bot", "bot2", "--yes")[0] == 0

@@ -34,6 +34,8 @@ HINTS: Final = {
     **REFUSALS,
     "roles: not the owner": "the owner's workspace says this",
     "roles: not a guardian": "name a guardian's key with --as",
+    "changes: not a guardian": "its owner and guardians take changes back; name a key with --as",
+    "changes: not the owner": "the owner's workspace says this",
     "roles: frozen": "`tally agent wallet show` says until when; the owner's `tally agent unfreeze` ends it earlier",
     "roles: not frozen": "`tally agent wallet show` says how it stands",
     "roles: must be scheduled": "the wallet is sealed: raises are announced, by `tally agent policy apply`",

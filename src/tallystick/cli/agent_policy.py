@@ -11,7 +11,7 @@ from tallystick.agents.policy import bounds, new_policy, write_policy
 from tallystick.agents.policy.checking import check_policy
 from tallystick.agents.policy.explaining import explain as explain_policy
 from tallystick.chain.coin import read_coin
-from tallystick.cli.agent_door import FILE, advised, at_wallet, open_policy, show_applied, yes_option
+from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, show_applied, yes_option
 from tallystick.cli.door import in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
@@ -149,6 +149,16 @@ def due(output: Output, tally: Tally, wallet: Wallet) -> None:
     """Have every announced change of WALLET made whose time has come; anybody may."""
     made = wallet.make_due()
     output.result({"wallet": wallet.address, "made": made}, f"{made} changes made")
+
+
+@policy.command("cancel")
+@at_wallet
+@click.argument("file", type=FILE)
+@by_option
+def cancel(output: Output, tally: Tally, wallet: Wallet, file: Path, by: str) -> None:
+    """Take back every announced change of WALLET that FILE does not ask for: its owner or a guardian."""
+    taken = wallet.cancel_foreign(open_policy(file), by)
+    output.result({"wallet": wallet.address, "cancelled": taken}, f"{taken} announced changes taken back")
 
 
 @policy.command("simulate")

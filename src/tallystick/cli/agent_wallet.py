@@ -67,6 +67,7 @@ def show(output: Output, tally: Tally, wallet: str | None) -> None:
     one = facts(tally.agents.wallet(wallet))
     pairs = [
         ("wallet", one["wallet"]), ("owner", one["owner"]), ("stands", _standing(one)),
+        ("guardians", ", ".join(_guarding(one))),
         ("holds", ", ".join(_held(one))), ("links of its audit chain", one["links"]), ("head", one["head"]),
     ]  # fmt: skip
     output.result(one, table("", ("", ""), pairs))
@@ -74,16 +75,17 @@ def show(output: Output, tally: Tally, wallet: str | None) -> None:
 
 def facts(wallet: Wallet) -> dict[str, object]:
     """Return how a wallet stands, fit for JSON; amounts are decimals of the coin."""
-    account, now_s = wallet.contracts.account, wallet.live().at
+    account, live = wallet.contracts.account, wallet.live()
     until = account.frozen_until()
     return {
         "wallet": wallet.address,
         "owner": account.owner(),
         "is_sealed": account.is_sealed(),
-        "is_frozen": until > now_s,
+        "is_frozen": until > live.at,
         "frozen_until": until,
         "epoch": account.epoch(),
         "last_heartbeat": account.last_heartbeat(),
+        "guardians": dict(wallet.guardians(live)),
         "links": account.link_count(),
         "head": account.head().hex(),
         "holds": [{"coin": coin.to_dict(), "amount": coin.format(units)} for coin, units in wallet.holdings()],
@@ -93,6 +95,15 @@ def facts(wallet: Wallet) -> dict[str, object]:
 def _standing(one: dict[str, object]) -> str:
     sealed = "sealed" if one["is_sealed"] else "not sealed: sessions cannot act yet"
     return f"{sealed}, frozen until {say_time(int(str(one['frozen_until'])))}" if one["is_frozen"] else sealed
+
+
+def _guarding(one: dict[str, object]) -> list[str]:
+    guardians = one["guardians"]
+    assert isinstance(guardians, dict)
+    return [
+        address if has_gas else f"{address} (no coins for gas: cannot stop it)"
+        for address, has_gas in guardians.items()
+    ]
 
 
 def _held(one: dict[str, object]) -> list[str]:

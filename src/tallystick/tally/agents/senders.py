@@ -10,6 +10,7 @@ from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
 from tallystick.chain.facts import TxReceipt
 from tallystick.chain.outbox import Outbox
+from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 
@@ -62,7 +63,8 @@ def outbox_of(tally: Tally, key: str) -> Iterator[Outbox]:
 def send(tally: Tally, key: str, call: Call, intent: str) -> TxReceipt:
     """Send a call that may be wanted again later, each time as another intent, and wait until it is mined."""
     with outbox_of(tally, key) as outbox:
-        return outbox.send_and_wait(call, key=f"agents {intent} at {tally.node.block_number()}")
+        what = f"{keccak(call.data).hex()[:16]} by {outbox.account.address}"
+        return outbox.send_and_wait(call, key=f"agents {intent} {what} at {tally.node.block_number()}")
 
 
 def now_s(tally: Tally) -> int:

@@ -89,6 +89,11 @@ class Wallet:
         coins = [Coin(), *(read_coin(node, one) for one in self.contracts.account.tokens())]
         return [(one, one.balance(node, self.address)) for one in coins]
 
+    def guardians(self, live: LiveAccount) -> list[tuple[str, bool]]:
+        """Return who can stop it, and whether each has any coins to pay for that; on the embedded chain all have."""
+        is_free, node = self._tally.workspace.is_embedded, self._tally.node
+        return [(one, is_free or node.balance(one) > 0) for one in live.policy.guardians]
+
     # --- the owner
 
     def fund(self, coin: Coin, units: int) -> TxReceipt:
@@ -147,6 +152,13 @@ class Wallet:
         for one in due:
             self._send(changes.apply(self.address, one.target, one.data), f"make {one.change.hex()}")
         return len(due)
+
+    def cancel_foreign(self, wanted: Policy, by: str = senders.OWN) -> int:
+        """Take back every announced change that the policy does not ask for; return how many that were."""
+        calls = self.live(wanted).cancelling(wanted)
+        for number, call in enumerate(calls):
+            self._send(call, f"cancel {number} of {self.address}", by)
+        return len(calls)
 
     def grant(self, session: Session) -> Applied:
         """Let a key act within the session's terms and budgets: at once before sealing, or announced.
