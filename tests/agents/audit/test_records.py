@@ -13,6 +13,7 @@ from tallystick.agents.intents import Intent, Payment
 from tallystick.agents.intents_signed import SignedIntent
 from tests.agents.audit.story import Story
 from tests.contracts.policy_kit import HOUR
+from tests.contracts.test_policy_signed import delegation
 
 CALL, SLOT = 0, 6  # of the story's records: the first payment, the first slot
 
@@ -72,6 +73,31 @@ def test_a_record_that_was_kept_for_a_nonce_explains_its_authorization(story: St
     assert [one.record.intent.payment.amount for one in found.reasons if one.record.intent.payment] == [40]
     assert [one.code for one in found.gaps] == ["intents.contradicts"]
     assert "its record speaks of something else" in found.gaps[0].words
+
+
+def test_a_delegation_is_explained_by_a_record_of_at_least_as_much(story: Story) -> None:
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    wallet.send(delegation(wallet, 100, 90, nonce=1)[0], wallet.stranger)
+    assert [(one.code, one.is_gap) for one in fresh.audit().findings] == [("intents.missing", True)]
+    fresh.meant(wallet.payee, 89)
+    assert [one.code for one in fresh.audit().findings] == ["intents.missing", "intents.orphan"]
+    fresh.meant(wallet.payee, 100, created_at=wallet.now())
+    assert [one.code for one in fresh.audit().findings] == ["intents.orphan"]
+    assert fresh.audit().is_balanced
+
+
+def test_a_session_goes_on_under_another_key_and_its_acts_are_its_own(story: Story) -> None:
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    fresh.pay(10)
+    wallet.send(wallet.account.rotate_session(wallet.session, story.ledger.accounts[7]), wallet.owner)
+    wallet.session = story.ledger.accounts[7]
+    fresh.pay(20)
+    found = fresh.audit()
+    assert found.findings == ()
+    assert set(found.totals()["sessions"]) == {story.wallet.session, wallet.session}
+    assert any("put session 2 in the place of session 1" in one.words for one in found.timeline)
 
 
 def test_an_altered_record_is_no_longer_the_one_on_chain(evidence: Evidence, story: Story) -> None:

@@ -1,13 +1,13 @@
 """Each act joined to the signed record of what it was for; what is missing, contradicts, or led to nothing is named.
 
-A link carries its record's hash. An authorization carries none: its record was kept for its nonce, or is one of a list
-with the same session, payee, token and amount, written before it, each record once.
+A link carries its record's hash. An authorization carries none, and a delegation its own digest: their record was kept
+for nonce or digest, or is one of a list with the same session, payee, token and amount, written before, each once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.agents.audit.evidence import Evidence
@@ -15,6 +15,7 @@ from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement
 from tallystick.agents.intents import Payment
 from tallystick.agents.intents_signed import Act, SignedIntent, check_signed
 from tallystick.agents.intents_store import IntentStore
+from tallystick.agents.policy.nouns import LinkKind
 from tallystick.core.errors import InvalidInput, TallystickError, Unavailable, VerificationFailed
 
 _NO_HASH: Final = bytes(32)
@@ -93,7 +94,7 @@ def join_records(
     payees = _payees(movements)
     done: dict[bytes, int] = {}
     for link in evidence.links:
-        if link.kind not in ACTS:
+        if link.kind not in ACTS or link.kind is LinkKind.DELEGATION:
             continue
         record, faults = _of_link(evidence, link, records, payees)
         findings += faults
@@ -106,16 +107,14 @@ def join_records(
             if link.event.result:
                 done[intent_hash] = link.event.seq
             reasons.append(Reason(link.event.seq, link.place, intent_hash, record, policies.get(link.place)))
-    for one in movements:
-        if one.tie is Tie.AUTHORIZATION and one.session:
-            matched, code = _of_authorization(one, records)
-            if matched is None:
-                why = "its record speaks of something else" if code == "contradicts" else "no record says what for"
-                words = f"{one.session} paid {one.amount} of {one.token} to {one.party}, and {why}"
-                findings.append(Finding(Area.INTENTS, f"intents.{code}", words, transaction=one.transaction))
-            else:
-                records.used.add(matched[0])
-                reasons.append(Reason(0, one.place, *matched, policies.get(one.place)))
+    for one in _signed_payments(evidence, movements):
+        matched, code = _of_payment(evidence, one, records)
+        if matched is None:
+            findings.append(_unexplained(one, code))
+        else:
+            records.used.add(matched[0])
+            place = next((link.place for link in evidence.links if one.seq == link.event.seq), one.place)
+            reasons.append(Reason(one.seq, place, *matched, policies.get(place)))
     findings += _orphans(evidence, records)
     findings += [_other_policy(one) for one in reasons if one.policy not in (None, one.record.intent.policy)]
     return tuple(sorted(reasons, key=lambda one: one.place)), tuple(findings)
@@ -161,25 +160,43 @@ def _is_payee(payment: Payment, link: Link, paid: set[str]) -> bool:
     return not paid or paid == {payment.payee} or (link.event.target == payment.payee and payment.payee in paid)
 
 
-def _of_authorization(one: Movement, records: Records) -> tuple[tuple[bytes, SignedIntent] | None, str]:
-    """Return the record of an authorization with its hash, or None and what is wrong."""
+def _signed_payments(evidence: Evidence, movements: Sequence[Movement]) -> Iterator[Movement]:
+    """Yield the payments that carry no record's hash: by authorizations, and by delegations, whose digest is theirs."""
+    digests = {link.event.seq: link.event.intent_hash for link in evidence.links if link.kind is LinkKind.DELEGATION}
+    for one in movements:
+        if one.tie is Tie.AUTHORIZATION and one.session:
+            yield one
+        elif one.tie is Tie.LINK and one.is_out and one.seq in digests:
+            yield replace(one, nonce=digests[one.seq])
+
+
+def _of_payment(evidence: Evidence, one: Movement, records: Records) -> tuple[tuple[bytes, SignedIntent] | None, str]:
+    """Return the record of a payment with its hash, or None and what is wrong."""
     try:
         kept = records.find_for(one.token, one.nonce)
     except (VerificationFailed, InvalidInput):
         return None, "damaged"
     if kept is not None:
-        return ((kept.intent.hash(), kept), "") if _fits(one, kept) else (None, "contradicts")
+        return ((kept.intent.hash(), kept), "") if _fits(evidence, one, kept) else (None, "contradicts")
     for intent_hash, record in records.listed.items():
-        if intent_hash not in records.used and _fits(one, record):
+        if intent_hash not in records.used and _fits(evidence, one, record):
             return (intent_hash, record), ""
     return None, "missing"
 
 
-def _fits(one: Movement, record: SignedIntent) -> bool:
-    intent = record.intent
-    said = (intent.session, intent.payment)
-    is_before = intent.created_at <= one.at + _CLOCKS_APART_S
-    return said == (one.session, Payment(one.party, one.token, one.amount)) and is_before and _is_signed(record)
+def _fits(evidence: Evidence, one: Movement, record: SignedIntent) -> bool:
+    intent, paid = record.intent, record.intent.payment
+    is_ours = (intent.account, intent.chain_id, intent.session) == (evidence.account, evidence.chain_id, one.session)
+    if paid is None or not is_ours or (paid.payee, paid.token) != (one.party, one.token):
+        return False
+    is_enough = paid.amount == one.amount or (one.tie is Tie.LINK and paid.amount > one.amount)  # a delegation's most
+    return is_enough and intent.created_at <= one.at + _CLOCKS_APART_S and _is_signed(record)
+
+
+def _unexplained(one: Movement, code: str) -> Finding:
+    why = "its record speaks of something else" if code == "contradicts" else "no record says what for"
+    words = f"{one.session} paid {one.amount} of {one.token} to {one.party}, and {why}"
+    return Finding(Area.INTENTS, f"intents.{code}", words, one.seq, one.transaction)
 
 
 def _is_signed(record: SignedIntent) -> bool:
