@@ -11,7 +11,7 @@ from tallystick.agents.audit import Audit, Evidence, audit_account, judge, read_
 from tallystick.agents.audit.evidence import CARRIED_OUT, implementation_of, is_transfer
 from tallystick.agents.policy.nouns import NATIVE
 from tallystick.chain.bindings import token as token_events
-from tallystick.chain.bindings.policy_account import ActionLogged, DigestApproved, SessionGranted
+from tallystick.chain.bindings.policy_account import ActionLogged, DigestApproved, RoleSet, SessionGranted
 from tallystick.chain.bindings.policy_queue import Approved, ItemRun, Proposed
 from tallystick.chain.calls import Call, Log
 from tallystick.core.digest import keccak
@@ -81,6 +81,9 @@ class TestLeftOut:
 
     def test_an_approval_of_an_item(self, evidence: Evidence) -> None:
         assert edited(evidence, without(Approved.topic)) == ["items.approvals"]
+
+    def test_who_made_an_approver_one(self, evidence: Evidence) -> None:
+        assert edited(evidence, without(RoleSet.topic, 1)) == ["items.approver", "items.approvals"]
 
     def test_a_proposal_of_an_item(self, evidence: Evidence) -> None:
         assert "items.unknown" in edited(evidence, without(Proposed.topic))
