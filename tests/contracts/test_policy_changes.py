@@ -84,7 +84,8 @@ def test_a_raise_waits_and_is_made_once_by_anybody(wallet, refused):
     with refused("changes: not scheduled"):
         wallet.send(changes.apply(*change), wallet.stranger)
     scheduled, link = wallet.events(wallet.send(changes.schedule(*change), wallet.owner))
-    id_ = keccak(encode(["address", "uint32", "address", "bytes32"], [wallet.address, 0, call.to, keccak(call.data)]))
+    kinds = ["address", "address", "uint32", "address", "bytes32"]
+    id_ = keccak(encode(kinds, [wallet.address, wallet.owner, 0, call.to, keccak(call.data)]))
     assert scheduled == ChangeScheduled(id_, wallet.address, call.to, wallet.now() + HOUR, call.data)
     assert link.data_hash == id_
     assert changes.due_at(*change) == scheduled.due

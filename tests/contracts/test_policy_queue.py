@@ -114,6 +114,33 @@ def test_an_item_is_void_after_its_time(wallet, refused):
         wallet.propose(50, valid_s=60 * DAY + 1)
 
 
+def test_approvals_of_who_is_no_approver_any_more_do_not_count(wallet, refused):
+    item, id_ = wallet.propose(50_000, wallet.stranger)
+    wallet.approve(id_)
+    first = wallet.approvers[0]
+    wallet.change(wallet.account.set_role(first, 2, False))
+    wallet.wait(HOUR)
+    assert not wallet.world.queue.has_approved(id_, first)
+    assert wallet.world.queue.item_of(id_).approvals == 1
+    with refused("queue: not approved"):
+        wallet.run(item)
+    successor = wallet.payee
+    wallet.change(wallet.account.set_role(successor, 2, True))
+    (approved,) = wallet.events(wallet.send(wallet.world.queue.approve(id_), successor))
+    assert approved == Approved(id_, successor, 2)
+    assert wallet.events(wallet.run(item))[0] == ItemRun(id_, True)
+
+
+def test_an_optimistic_item_needs_an_owner_that_is_heard_of(world, refused):
+    wallet = Wallet(world, level=3, heartbeat_s=DAY)
+    item, _ = wallet.propose(10, valid_s=3 * DAY)
+    wallet.wait(DAY + HOUR)
+    with refused("queue: not approved"):
+        wallet.run(item)
+    wallet.send(wallet.account.heartbeat(), wallet.owner)
+    assert wallet.events(wallet.run(item))[0].is_approved is False
+
+
 @pytest.mark.parametrize("who", ["owner", "guardian", "session", "approver"])
 def test_an_item_is_taken_out_by_those_with_a_say(wallet, refused, who):
     by = wallet.approvers[1] if who == "approver" else getattr(wallet, who)

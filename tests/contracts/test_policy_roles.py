@@ -229,6 +229,18 @@ def test_an_account_changes_hands_when_the_heir_takes_it(wallet, refused):
     assert beat == Heartbeat(wallet.now())
 
 
+def test_what_the_old_owner_announced_is_not_applied_to_the_new_one(wallet, refused):
+    theirs = wallet.world.changes
+    raise_ = wallet.account.set_role(wallet.payee, 2, True)
+    wallet.change(wallet.account.offer_ownership(wallet.stranger))
+    wallet.send(theirs.schedule(wallet.address, raise_.to, raise_.data), wallet.owner)
+    wallet.send(wallet.account.accept_ownership(), wallet.stranger)
+    wallet.wait(HOUR)
+    assert theirs.due_at(wallet.address, raise_.to, raise_.data) == 0
+    with refused("changes: not scheduled"):
+        wallet.send(theirs.apply(wallet.address, raise_.to, raise_.data), wallet.owner)
+
+
 def test_an_offer_is_taken_back_at_once(wallet, refused):
     wallet.change(wallet.account.offer_ownership(wallet.stranger))
     wallet.send(wallet.account.offer_ownership(NOBODY), wallet.owner)

@@ -303,6 +303,20 @@ def test_a_token_that_is_not_the_slots_is_answered_no(paying):
     assert asked(paying, digest, forged) == NO
 
 
+def test_while_the_owner_is_silent_the_answer_is_no(world):
+    coin = Coin(world.ledger)
+    wallet = Wallet(
+        world, token=coin, heartbeat_s=DAY, slots=3, slot_period_s=HOUR, slot_cap=100, slot_token=coin.address
+    )
+    wallet.wait(DAY - (wallet.now() - wallet.account.last_heartbeat()))
+    assert asked(wallet, *authorization(wallet)[1:]) == YES
+    wallet.wait(1)
+    assert asked(wallet, *authorization(wallet)[1:]) == NO
+    assert wallet.level() == 2  # nobody has acted, so nothing is written down
+    wallet.send(wallet.account.heartbeat(), wallet.owner)
+    assert asked(wallet, *authorization(wallet)[1:]) == YES
+
+
 @pytest.mark.parametrize("level", [0, 1])
 def test_below_level_two_the_answer_is_no(paying, level):
     _, digest, signature = authorization(paying)

@@ -292,7 +292,7 @@ class PolicyQueue:
         """Let an item pass, as one of several.
 
         id       which item
-        returns  how many have approved it
+        returns  how many have approved it and are approvers still
         chain    Approvers of its account, each once. Reverts `queue: not open`, `queue: not an approver`, `queue:
                  already approved`.
         """
@@ -356,7 +356,7 @@ class PolicyQueue:
         )
 
     def has_approved(self, id: bytes, approver: str, *, at: BlockId = "latest") -> bool:
-        """Return whether an approver let an item pass.
+        """Return whether an account let an item pass and is still an approver.
 
         id        which item
         approver  whom

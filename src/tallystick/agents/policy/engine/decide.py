@@ -119,7 +119,7 @@ def _charge(buckets: dict[Place, Bucket], session: str, reading: Reading, amount
 def _count(state: State, session: SessionState, at: int) -> tuple[str, SessionState]:
     """Count an operation; return why it may not be, with the session's level lowered, or nothing."""
     terms = session.terms
-    if terms.heartbeat_s and at > state.heartbeat + terms.heartbeat_s:
+    if state.is_owner_silent(session, at):
         return "sessions: owner is silent", replace(session, level=Level.PROPOSE)
     counted = session.operations.one_more(terms.operations_s, at)
     if counted.count > terms.operations:

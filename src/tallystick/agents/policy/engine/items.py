@@ -62,7 +62,8 @@ def _passes(state: State, item: Item, at: int) -> Passes:
         return Passes.APPROVED
     if not (queue.veto_s and item.is_supervised):
         raise Refused("queue: not approved")
-    if state.gate(item.action.session, Level.OBSERVE, at).level < Level.SUPERVISED:
+    session = state.gate(item.action.session, Level.OBSERVE, at)
+    if session.level < Level.SUPERVISED or state.is_owner_silent(session, at):
         raise Refused("queue: not approved")
     if waited_s < queue.veto_s:
         raise Refused("queue: too early")
@@ -97,9 +98,11 @@ def refusal_of(state: State, token: str, paid: Authorization, at: int) -> str:
     if reason:
         return reason
     try:
-        state.gate(slot.session, Level.BOUNDED, at)
+        session = state.gate(slot.session, Level.BOUNDED, at)
     except Refused as refusal:
         return str(refusal)
+    if state.is_owner_silent(session, at):
+        return "sessions: owner is silent"
     if not state.is_payee(paid.payee, at):
         return "payees: not allowed"
     if (Scope.COUNTERPARTY, paid.payee, token) in state.buckets:

@@ -72,6 +72,11 @@ class State:
             raise Refused("sessions: level too low")
         return session
 
+    def is_owner_silent(self, session: SessionState, at: int) -> bool:
+        """Tell whether the owner has been silent for longer than this session may act."""
+        heartbeat_s = session.terms.heartbeat_s
+        return heartbeat_s != 0 and at > self.heartbeat + heartbeat_s
+
     def with_session(self, session: SessionState) -> State:
         """Return the state with this session as it is now."""
         return replace(self, sessions={**self.sessions, session.terms.key: session})

@@ -12,6 +12,7 @@
 from ....interfaces import IPolicyAccount
 from ....interfaces import IPolicyRules
 from ....interfaces import IVoucherChannel
+from . import levels
 
 interface ITypedToken:
     def DOMAIN_SEPARATOR() -> bytes32: view
@@ -74,7 +75,7 @@ def _is_authorization(account: address, digest: bytes32, signature: Bytes[1024])
         or valid_before > min(convert(terms.valid_until, uint256), block.timestamp + _AHEAD_S_MAX)
     ):
         return False
-    if not self._may_pay(account, session, payee):
+    if not self._may_pay(account, session, terms.heartbeat_s, payee):
         return False
     # A budget that must be debited cannot be met by who can only say yes or no.
     if (staticcall IPolicyAccount(account).bucket_of(_COUNTERPARTY, payee, token)).period_s != 0:
@@ -104,7 +105,10 @@ def _is_voucher(account: address, digest: bytes32, signature: Bytes[1024]) -> bo
         signature, (address, bytes32, uint256, uint256, uint256, uint256)
     )
     session: address = self._recovered(digest, r, s, v)
-    if session == empty(address) or not self._may_pay(account, session, channels):
+    if session == empty(address):
+        return False
+    terms: IPolicyAccount.Session = staticcall IPolicyAccount(account).session_of(session)
+    if not self._may_pay(account, session, terms.heartbeat_s, channels):
         return False
     domain: bytes32 = staticcall IVoucherChannel(channels).DOMAIN_SEPARATOR()
     message: bytes32 = keccak256(abi_encode(_VOUCHER_TYPE, channel_id, amount))
@@ -116,10 +120,10 @@ def _is_voucher(account: address, digest: bytes32, signature: Bytes[1024]) -> bo
 
 @view
 @internal
-def _may_pay(account: address, session: address, payee: address) -> bool:
+def _may_pay(account: address, session: address, heartbeat_s: uint32, payee: address) -> bool:
     rules: address = staticcall IPolicyAccount(account).rules()
     return (
-        staticcall IPolicyAccount(account).live_level(session) >= _BOUNDED
+        levels._level_now(account, session, heartbeat_s) >= _BOUNDED
         and staticcall IPolicyRules(rules).is_payee(account, payee)
     )
 

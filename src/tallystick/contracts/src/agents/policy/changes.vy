@@ -97,4 +97,13 @@ def _known(change: bytes32) -> uint256:
 @view
 @internal
 def _change(account: address, target: address, data: Bytes[1024]) -> bytes32:
-    return keccak256(abi_encode(account, staticcall IPolicyAccount(account).epoch(), target, keccak256(data)))
+    # What one owner announced is not for the next to find applied.
+    return keccak256(
+        abi_encode(
+            account,
+            staticcall IPolicyAccount(account).owner(),
+            staticcall IPolicyAccount(account).epoch(),
+            target,
+            keccak256(data),
+        )
+    )

@@ -3,16 +3,18 @@
 @title   Queue: what waits for approval
 @license Apache-2.0
 @notice  Of an item only its id, its state and who has approved it are kept; whoever runs it shows all of it again. A word
-         holds the session in bits 0 to 159, the end in 160 to 223, approvals in 224 to 231, whether it was proposed at
-         level 3 or above in 232, whether it is open in 233.
+         holds the session in bits 0 to 159, the end in 160 to 223, whether it was proposed at level 3 or above in 232,
+         whether it is open in 233.
 @custom:invariant An item runs at most once, exactly as it was proposed, in its account's epoch and its time, with enough
-                  approvals of different approvers, or as an optimistic one of a session that is still at level 3.
-@custom:security  An approval outlives the approver's role: veto the open items of an approver that is removed.
+                  approvals of different accounts that are approvers at that moment, or as an optimistic one of a session
+                  that is still at level 3 and whose owner is heard of.
 """
 
 from ....interfaces import IPolicyAccount
 from ....interfaces import IPolicyQueue
+from . import levels
 
+_APPROVERS_MAX: constant(uint256) = 8  # as many as an account has at a time
 _APPROVER: constant(uint8) = 2
 _GUARDIAN: constant(uint8) = 1
 _PROPOSE: constant(uint8) = 1
@@ -21,14 +23,13 @@ _KIND_QUEUE: constant(uint8) = 17
 _OPTIMISTIC: constant(uint8) = 1
 _APPROVED: constant(uint8) = 2
 _VALID_S_MAX: constant(uint256) = 60 * 86_400
-_M8: constant(uint256) = 2**8 - 1
 _M64: constant(uint256) = 2**64 - 1
 _M160: constant(uint256) = 2**160 - 1
 
 _terms: HashMap[address, IPolicyQueue.QueueTerms]
 _accounts: HashMap[bytes32, address]
 _words: HashMap[bytes32, uint256]
-_approvals: HashMap[bytes32, HashMap[address, bool]]
+_approvals: HashMap[bytes32, DynArray[address, _APPROVERS_MAX]]
 _nonces: HashMap[address, HashMap[address, uint64]]   # account, session
 _open: HashMap[address, HashMap[address, uint256]]
 
@@ -52,7 +53,7 @@ def propose(
     intent_hash: bytes32,
     valid_s: uint32,
 ) -> bytes32:
-    level: uint8 = staticcall IPolicyAccount(account).live_level(msg.sender)
+    level: uint8 = self._level(account, msg.sender)
     assert level >= _PROPOSE, "queue: level too low"
     open_items: uint256 = self._open[account][msg.sender]
     assert open_items < convert(self._terms[account].open_max, uint256), "queue: too many open"
@@ -90,12 +91,13 @@ def propose(
 
 @external
 def approve(id: bytes32) -> uint8:
-    word: uint256 = self._check_open(id)
+    self._check_open(id)
     assert staticcall IPolicyAccount(self._accounts[id]).role_of(msg.sender) == _APPROVER, "queue: not an approver"
-    assert not self._approvals[id][msg.sender], "queue: already approved"
-    self._approvals[id][msg.sender] = True
-    self._words[id] = word + (1 << 224)  # at most as many as an account has approvers, and they change slowly
-    approvals: uint8 = convert((word >> 224) & _M8, uint8) + 1
+    assert msg.sender not in self._approvals[id], "queue: already approved"
+    approvers: DynArray[address, _APPROVERS_MAX] = self._standing(id)
+    approvers.append(msg.sender)
+    self._approvals[id] = approvers
+    approvals: uint8 = convert(len(approvers), uint8)
     log IPolicyQueue.Approved(id=id, approver=msg.sender, approvals=approvals)
     return approvals
 
@@ -119,11 +121,11 @@ def run(account: address, item: IPolicyQueue.Item):
     waited_s: uint256 = block.timestamp - convert(item.proposed_at, uint256)
     assert block.timestamp <= convert(item.expires, uint256), "queue: expired"
     passes: uint8 = _APPROVED
-    if terms.threshold == 0 or (word >> 224) & _M8 < convert(terms.threshold, uint256):
+    if terms.threshold == 0 or len(self._standing(id)) < convert(terms.threshold, uint256):
         assert (
             terms.veto_delay_s != 0
             and (word >> 232) & 1 == 1
-            and staticcall IPolicyAccount(account).live_level(item.session) >= _SUPERVISED
+            and self._level(account, item.session) >= _SUPERVISED
         ), "queue: not approved"
         assert waited_s >= convert(terms.veto_delay_s, uint256), "queue: too early"
         passes = _OPTIMISTIC
@@ -151,7 +153,7 @@ def item_of(id: bytes32) -> IPolicyQueue.ItemState:
         account=self._accounts[id],
         session=convert(word & _M160, address),
         is_open=word >> 233 == 1,
-        approvals=convert((word >> 224) & _M8, uint8),
+        approvals=convert(len(self._standing(id)), uint8),
         expires=convert((word >> 160) & _M64, uint64),
     )
 
@@ -159,7 +161,7 @@ def item_of(id: bytes32) -> IPolicyQueue.ItemState:
 @view
 @external
 def has_approved(id: bytes32, approver: address) -> bool:
-    return self._approvals[id][approver]
+    return approver in self._standing(id)
 
 
 @view
@@ -178,6 +180,26 @@ def open_items_of(account: address, session: address) -> uint256:
 def _close(id: bytes32, account: address, word: uint256):
     self._words[id] = word & ~(1 << 233)
     self._open[account][convert(word & _M160, address)] -= 1
+
+
+@view
+@internal
+def _level(account: address, session: address) -> uint8:
+    terms: IPolicyAccount.Session = staticcall IPolicyAccount(account).session_of(session)
+    return levels._level_now(account, session, terms.heartbeat_s)
+
+
+@view
+@internal
+def _standing(id: bytes32) -> DynArray[address, _APPROVERS_MAX]:
+    """
+    @dev Return who approved an item and is still an approver.
+    """
+    standing: DynArray[address, _APPROVERS_MAX] = []
+    for approver: address in self._approvals[id]:
+        if staticcall IPolicyAccount(self._accounts[id]).role_of(approver) == _APPROVER:
+            standing.append(approver)
+    return standing
 
 
 @view
