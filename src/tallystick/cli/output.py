@@ -44,13 +44,12 @@ class Output:
     errors: Console = field(default_factory=lambda: _console(stderr=True))
 
     def result(self, value: Mapping[str, object], text: str | Table | Sequence[str | Table] | None = None) -> None:
-        """Print the command's result: `value` as JSON, or `text`, or the members of `value` one a line."""
+        """Print the command's result: `value` as JSON, or `text`, or the members of `value` one a line, and theirs."""
         if self.json:
             self._write_object(value)
             return
         if text is None:
-            width = max((len(key) for key in value), default=0)
-            text = [f"{key.ljust(width)}  {printable(item)}" for key, item in value.items()]
+            text = _member_lines(value)
         for part in [text] if isinstance(text, str | Table) else text:
             self.console.print(part, markup=False) if isinstance(part, str) else self.console.print(part)
 
@@ -135,6 +134,17 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         made.add_row(*(Text(printable(cell)) for cell in row))
     return made
+
+
+def _member_lines(value: Mapping[str, object]) -> list[str]:
+    width = max((len(key) for key in value), default=0)
+    lines: list[str] = []
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            lines += [key, *(f"  {line}" for line in _member_lines(item))]
+        else:
+            lines.append(f"{key.ljust(width)}  {printable(item)}")
+    return lines
 
 
 def printable(value: object) -> str:

@@ -8,6 +8,8 @@ from random import Random
 
 import pytest
 from anvil_node import KEYS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tallystick.chain.accounts import Account
 from tallystick.chain.calls import Call
@@ -23,8 +25,9 @@ from tallystick.lithic.integer.reference import pack, predict
 from tallystick.lithic.kernel import compile_integer
 from tests.lithic.kernel_kit import answer, calldata
 from tests.lithic.kernel_models import dense, menagerie, model
-from tests.lithic.random_models import build, inputs
+from tests.lithic.random_models import PATIENCE, build, examples, inputs, models
 
+pytestmark = PATIENCE
 ACCOUNT = Account(bytes.fromhex(KEYS[0][2:]))
 
 
@@ -69,6 +72,17 @@ def test_a_ledger_answers_and_charges_as_the_scratch_evm_does(outbox: Outbox, na
         assert answer(outbox.node.call(kernel.address, data)) == predict(whole, x)
         row = outbox.send(Call(kernel.address, data), key=f"{name} {number}", gas=3_000_000)
         assert outbox.wait(row).gas_used == transaction_gas(data, kernel.gas(x))
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(models(), st.sampled_from((0, 100, 1_000)), st.integers(0, 2**32 - 1))
+def test_random_models_and_inputs_get_the_reference_answer_on_a_ledger(
+    outbox: Outbox, whole: IntegerModel, density: int, seed: int
+) -> None:
+    kernel = compile_integer(whole, density_permille=density)
+    kernel.deploy(outbox)
+    for x in inputs(whole, Random(seed), 4):
+        assert answer(outbox.node.call(kernel.address, calldata(pack(whole.input, x)))) == predict(whole, x)
 
 
 def test_ether_that_comes_along_is_refused_as_nobody_could_take_it_out(outbox: Outbox) -> None:
