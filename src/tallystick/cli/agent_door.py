@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tallystick.agents.policy import Policy, read_policy
-from tallystick.cli.door import in_workspace
+from tallystick.cli.door import in_workspace, read_id
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.core.limits import POLICY_BYTES_MAX
@@ -104,12 +104,8 @@ def show_applied(output: Output, applied: Applied) -> None:
 
 def to_item(text: str) -> bytes:
     """Return the id of an item that a user wrote; raises InvalidInput "cli.item"."""
-    digits = text.removeprefix("0x")
-    try:
-        found = bytes.fromhex(digits)
-    except ValueError:
-        found = b""
-    if len(found) != 32 or len(digits) != 64:
+    found = read_id(text)
+    if found is None:
         raise InvalidInput(
             "cli.item", "not the id of an item", expected="64 hexadecimal digits", got=ascii(text)[:80],
             hint="`tally agent queue list` shows the items",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from tallystick.chain.coin import NATIVE
-from tallystick.cli.door import in_workspace
+from tallystick.cli.door import in_workspace, read_id
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.tally import Tally
@@ -109,12 +109,8 @@ def to_request_id(text: str, desk: DirectDesk | OptimisticDesk | CommitteeDesk) 
     """
     if text == "last":
         return desk.last()
-    digits = text.removeprefix("0x")
-    try:
-        found = bytes.fromhex(digits)
-    except ValueError:
-        found = b""
-    if len(found) != 32 or len(digits) != 64:
+    found = read_id(text)
+    if found is None:
         raise InvalidInput(
             "cli.request", "not the id of a request", expected="64 hexadecimal digits, or `last`",
             got=ascii(text)[:80], hint="it was told when it was asked; `show`, of the modes that wait, lists them",

@@ -80,6 +80,16 @@ def ask_passphrase(name: str) -> str:
     return str(click.prompt(f"passphrase of key {name!r}", hide_input=True, err=True))
 
 
+def read_id(text: str) -> bytes | None:
+    """Return the 32 bytes that a user wrote as 64 hexadecimal digits, after 0x or not; None if it is no such."""
+    digits = text.removeprefix("0x")
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return found if len(found) == 32 and len(digits) == 64 else None
+
+
 def _first_line(data: bytes) -> str:
     try:
         return data.decode("utf-8").split("\n")[0]
