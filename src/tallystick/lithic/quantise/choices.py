@@ -53,7 +53,7 @@ _NOISE = Fraction(1, 8)  # of a step: what numbers that were computed may be off
 _SINGLE_MAX = 1e30  # beyond, numbers leave single precision and no decimal places are left
 _SLACK = 1e-4  # of a step: beyond what double precision errs among 65,535 of them
 _LATTICE_DIGITS = 15  # of its step: rounding must not carry the last of 65,535 off it
-_STEPS, _SHIFTS = 64, 64  # of the grids that are tried: with n thresholds one in 2**n is right, so twelve find theirs
+_STEPS, _SHIFTS = 64, 64  # of the grids that are tried: one in 2**n is right for n thresholds, so six find theirs
 
 
 @dataclass(frozen=True)
