@@ -93,12 +93,13 @@ def test_what_the_policy_refuses_is_denied_and_counted_and_moves_nothing(wallet,
 
 def test_a_wrong_key_and_a_stranger_pay_for_nothing(wallet, entry):
     for wrong in (paying(wallet, entry, 1, who=wallet.stranger), paying(wallet, entry, 1, who=wallet.owner)):
-        with turned_away("AA21"):  # nothing is paid for it
+        with turned_away("AA24"):
             handle(wallet, entry, wrong)
     forged = replace(paying(wallet, entry, 1), nonce=int(wallet.stranger, 16) << 96)
     with turned_away("AA23"):
         handle(wallet, entry, forged)
     assert wallet.available(ACCOUNT, NOBODY, NATIVE) == BUDGET
+    assert (entry.deposit_of(wallet.address), wallet.ledger.node.balance(wallet.address)) == (0, 10**9)
 
 
 def test_gas_beyond_the_budget_is_not_paid(wallet, entry):

@@ -3,21 +3,25 @@ chain."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from tallystick.agents.identity.names import KEY as NAME_KEY
+from tallystick.agents.identity.registration import Registration, embedded_file
 from tallystick.agents.scoring.trust import WHOLE, Rating
+from tallystick.core.digest import sha256
+from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import checksum_address
 from tallystick.index import Index
 
+_PAGE = 500  # agents looked at by one query
 STARRED = "starred"  # the tag of ERC-8004 for quality, 0 to 100
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One agent as the index has it; `wallet` and `name` are empty where it has none."""
+    """One agent as the index has it; `wallet`, `name` and `digest` (of its file) are empty where it has none."""
 
     agent_id: int
     owner: str
@@ -25,6 +29,51 @@ class Listed:
     name: str
     uri: str
     registered_at: int
+    digest: bytes = b""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the agent as JSON members."""
+        return {
+            "agent_id": self.agent_id, "owner": self.owner, "wallet": self.wallet, "domain": self.name, "uri": self.uri,
+            "digest": self.digest.hex(), "registered_at": self.registered_at,
+        }  # fmt: skip
+
+
+Files = Callable[[bytes], bytes | None]  # what is at hand of the files that lie elsewhere, by SHA-256
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What must be true of an agent, and what it must say of itself; texts are compared without case, "" asks nothing.
+
+    owner    an address
+    wallet   an address
+    name     part of the file's name
+    service  A2A, MCP, … whole
+    skill    part of a skill of any service
+    trust    a model of trust that it supports, whole
+    """
+
+    name: str = ""
+    service: str = ""
+    skill: str = ""
+    trust: str = ""
+    owner: str = ""
+    wallet: str = ""
+    needs_x402: bool = False
+    needs_active: bool = True
+
+    def fits(self, file: Registration) -> bool:
+        """Whether a file says all of it."""
+        skills = [skill for one in file.services for skill in one.skills]
+        return (
+            (file.active or not self.needs_active)
+            and (file.x402_support or not self.needs_x402)
+            and _is_in(self.name, [file.name])
+            and _is_in(self.skill, skills)
+            and (not self.service or self.service.casefold() in (one.name.casefold() for one in file.services))
+            and (not self.trust or self.trust in file.supported_trust)
+        )
 
 
 class Directory:
@@ -62,6 +111,38 @@ class Directory:
         )  # fmt: skip
         return [_listed(row) for row in rows]
 
+    def find(self, wanted: Wanted, files: Files, limit: int = 100) -> Iterator[tuple[Listed, Registration]]:
+        """Yield the agents whose own file says what is wanted, newest first, each with its file.
+
+        files  of those whose URI leads elsewhere; a file is believed only under the digest that its agent keeps on chain
+
+        An agent whose file is not at hand, or is not the one whose digest it keeps, is not found: nor what it says.
+        """
+        asked, of_whom = "SELECT * FROM agents_now WHERE agent_id < ?", list[str | bytes]()
+        if wanted.owner:
+            asked, of_whom = asked + " AND owner = ?", [*of_whom, wanted.owner]
+        if wanted.wallet:
+            asked, of_whom = asked + " AND wallet = ?", [*of_whom, bytes.fromhex(wanted.wallet[2:])]
+        asked, before = asked + " ORDER BY agent_id DESC LIMIT ?", 2**63 - 1
+        while limit > 0:
+            page = [_listed(row) for row in self._index.query(asked, (before, *of_whom, _PAGE))]
+            for one in page:
+                file = self.file_of(one, files)
+                if file is not None and wanted.fits(file) and limit > 0:
+                    limit -= 1
+                    yield one, file
+            if len(page) < _PAGE:
+                return
+            before = page[-1].agent_id
+
+    def file_of(self, listed: Listed, files: Files) -> Registration | None:
+        """Return the registration file of an agent, if it is at hand and the one whose digest is on chain."""
+        try:
+            data = embedded_file(listed.uri) or (files(listed.digest) if len(listed.digest) == 32 else None)
+            return Registration.from_bytes(data) if data and sha256(data) == listed.digest else None
+        except InvalidInput:
+            return None
+
     def ratings(self, agent_id: int, tag: str = STARRED) -> list[Rating]:
         """Return each client's opinion of an agent: the mean of what it said between 0 and 100 and did not revoke."""
         rows = self._index.query(
@@ -77,7 +158,7 @@ class Directory:
 
 
 def _listed(row: Mapping[str, object]) -> Listed:
-    wallet, name = row["wallet"], row["name"]
+    wallet, name, digest = row["wallet"], row["name"], row["digest"]
     return Listed(
         int(str(row["agent_id"])),
         str(row["owner"]),
@@ -85,4 +166,9 @@ def _listed(row: Mapping[str, object]) -> Listed:
         name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else "",
         str(row["uri"]),
         int(str(row["registered_at"])),
+        digest if isinstance(digest, bytes) else b"",
     )
+
+
+def _is_in(part: str, texts: list[str]) -> bool:
+    return not part or any(part.casefold() in text.casefold() for text in texts)

@@ -1,6 +1,6 @@
 """The facts of the agents' registries as tables, and views of what is true now: for discovery, and for scores.
 
-The reads that would loop on chain are here. An agent's id fits SQLite's integers, since the registry counts from 0; an
+The reads that would loop on chain are here. Payments are the transfers of one token, the one that agents are paid in. An agent's id fits SQLite's integers, since the registry counts from 0; an
 int128 does not and is decimal text.
 """
 
@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from tallystick.chain.bindings import agent_credentials, agent_identity, agent_reputation, agent_validation
+from tallystick.chain.bindings import token as token_binding
 from tallystick.index.projection import Decoder, Emitted, Projection, Row, Value
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _PLACE: Final = """block_hash BLOB NOT NULL REFERENCES chain_blocks (hash) ON DELETE CASCADE,
     block_number INTEGER NOT NULL,
@@ -36,6 +37,8 @@ _TABLES: Final = {
     "credentials": "credential_id INTEGER NOT NULL, agent_id INTEGER NOT NULL, issuer TEXT NOT NULL,"
     " holder TEXT NOT NULL, kind TEXT NOT NULL, jurisdiction TEXT NOT NULL, commitment BLOB NOT NULL,"
     " uri TEXT NOT NULL, expires_at BLOB NOT NULL",
+    "payments": "payer TEXT NOT NULL, payee TEXT NOT NULL, token TEXT NOT NULL, price TEXT NOT NULL,"
+    " transaction_hash BLOB NOT NULL",
     "credential_ends": "credential_id INTEGER NOT NULL, ended_by TEXT NOT NULL, reason TEXT NOT NULL",
 }
 
@@ -54,7 +57,9 @@ SELECT made.agent_id, made.time AS registered_at, made.block_number AS registere
     (SELECT value FROM agents_metadata AS said
         WHERE said.agent_id = made.agent_id AND said.key = 'agentWallet' NEWEST) AS wallet,
     (SELECT value FROM agents_metadata AS said
-        WHERE said.agent_id = made.agent_id AND said.key = 'agentName' NEWEST) AS name
+        WHERE said.agent_id = made.agent_id AND said.key = 'agentName' NEWEST) AS name,
+    (SELECT value FROM agents_metadata AS said
+        WHERE said.agent_id = made.agent_id AND said.key = 'registrationSha256' NEWEST) AS digest
 FROM agents_registered AS made;
 
 CREATE VIEW agents_feedback_now AS
@@ -95,21 +100,29 @@ def _schema() -> str:
 SCHEMA: Final = _schema()
 
 
-def projection(identity: str, reputation: str, validation: str, credentials: str) -> Projection:
-    """Return the projection of the four registries at these addresses, each with its checksum."""
+def projection(
+    identity: str, reputation: str = "", validation: str = "", credentials: str = "", token: str = ""
+) -> Projection:
+    """Return the projection of the registries at these addresses, each with its checksum; "" for one that is not there.
+
+    token  whose transfers are kept as payments; each of them is read, so not one that half the world uses
+    """
     bindings = {
         identity: agent_identity.EVENTS, reputation: agent_reputation.EVENTS, validation: agent_validation.EVENTS,
-        credentials: agent_credentials.EVENTS,
+        credentials: agent_credentials.EVENTS, token: token_binding.EVENTS,
     }  # fmt: skip
     sources: dict[str, dict[bytes, Decoder]] = {
         address: {topic: event.decode for topic, event in events.items() if event in _REDUCERS}
         for address, events in bindings.items()
+        if address
     }
     return Projection("agents", VERSION, SCHEMA, sources, _reduce)
 
 
 def _reduce(emitted: Emitted) -> Iterable[Row]:
     table, values = _REDUCERS[type(emitted.event)](emitted.event)
+    if table == "payments":
+        values |= {"token": emitted.address, "transaction_hash": emitted.transaction_hash}
     return [Row(f"agents_{table}", {**values, "time": emitted.block_time})]
 
 
@@ -137,6 +150,11 @@ def _credential(event: agent_credentials.CredentialIssued) -> Fact:
     return table, values | {"expires_at": event.expires_at.to_bytes(8, "big")}
 
 
+def _payment(event: token_binding.Transfer) -> Fact:
+    table, values = _into("payments", payer="sender", payee="receiver")(event)
+    return table, values | {"price": str(event.amount)}
+
+
 _REDUCERS: Final[dict[type, Callable[[Any], Fact]]] = {
     agent_identity.Registered: _into("registered", "agent_id", "owner", uri="agent_uri"),
     agent_identity.Transfer: _into("transfers", "sender", "receiver", agent_id="token_id"),
@@ -157,5 +175,6 @@ _REDUCERS: Final[dict[type, Callable[[Any], Fact]]] = {
     ),
     agent_credentials.IssuerNamed: _into("issuers", "issuer", "uri", name="issuer_name"),
     agent_credentials.CredentialIssued: _credential,
+    token_binding.Transfer: _payment,
     agent_credentials.CredentialEnded: _into("credential_ends", "credential_id", "ended_by", "reason"),
 }  # fmt: skip

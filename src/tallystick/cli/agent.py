@@ -10,6 +10,8 @@ import click
 from tallystick.agents.policy.durations import say_time
 from tallystick.cli.agent_acting import act, pay
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, yes_option
+from tallystick.cli.agent_intent import intent
+from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_policy import new_options, policy, write_new
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_session import session
@@ -34,7 +36,7 @@ def command() -> None:
     """
 
 
-for member in (wallet, policy, session, queue, approve, veto, pay, act):
+for member in (wallet, owner, policy, session, queue, approve, veto, pay, act, intent):
     command.add_command(member)
 
 
@@ -102,6 +104,29 @@ def unfreeze(output: Output, tally: Tally, wallet: Wallet, yes: bool) -> None:
     output.confirm(f"Let the freeze of {wallet.address} end?", yes)
     until = wallet.unfreeze()
     output.result({"wallet": wallet.address, "frozen_until": until}, f"the freeze ends {say_time(until)}")
+
+
+@command.command("extend-freeze")
+@at_wallet
+@click.option("--for", "duration", type=Span(), required=True, help="How long from now; at most a year.")
+@yes_option
+def extend_freeze(output: Output, tally: Tally, wallet: Wallet, duration: int, yes: bool) -> None:
+    """Let a running freeze last longer; its owner only."""
+    until = tally.node.block().timestamp + duration
+    output.confirm(f"Keep {wallet.address} frozen until {say_time(until)}?", yes)
+    wallet.extend_freeze(until)
+    output.result({"wallet": wallet.address, "frozen_until": until}, f"frozen until {say_time(until)}")
+
+
+@command.command("bump-epoch")
+@at_wallet
+@by_option
+@yes_option
+def bump_epoch(output: Output, tally: Tally, wallet: Wallet, by: str, yes: bool) -> None:
+    """End every session, item, approved digest and announced change for good, without a freeze: owner or guardian."""
+    output.confirm(f"End every session, item, digest and announced change of {wallet.address}?", yes)
+    epoch = wallet.bump_epoch(by)
+    output.result({"wallet": wallet.address, "epoch": epoch}, f"epoch {epoch}: sessions are to be granted anew")
 
 
 @command.command("heartbeat")

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.cli.agent_door import at_wallet
+from tallystick.cli.agent_reasons import call_arguments, calldata_of, reasons_of, why_options
 from tallystick.cli.output import Output
-from tallystick.core.errors import InvalidInput
 from tallystick.tally import Tally
-from tallystick.tally.agents.acting import Reasons
+from tallystick.tally.agents.acting import ACT_GAS
 
 if TYPE_CHECKING:
     from tallystick.tally.agents.wallet import Wallet
 
-R = TypeVar("R")
-
-
-def why_options(function: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the options that say why it is done."""
-    for option in (
-        click.option("--model", default="", help="On which model's word, by its name."),
-        click.option("--asked-by", default="a person at the command line", show_default=True, help="Who asked."),
-        click.option("--for", "purpose", required=True, help="What for, in a sentence; kept with the record."),
-    ):
-        function = option(function)
-    return function
-
-
-def reasons_of(why: Mapping[str, str]) -> Reasons:
-    """Return what the options of `why_options` say."""
-    return Reasons(why["asked_by"], why["purpose"], why["model"])
+_GAS_MAX = 2**24  # EIP-7825: no transaction has more
 
 
 @click.command("pay")
@@ -44,29 +27,41 @@ def reasons_of(why: Mapping[str, str]) -> Reasons:
 @click.option("--token", default=NATIVE, help="In which token, by its address; the native coin if left out.")
 @why_options
 def pay(
-    output: Output, tally: Tally, wallet: Wallet, session: str, payee: str, amount: str, token: str, **why: str
+    output: Output, tally: Tally, wallet: Wallet, session: str, payee: str, amount: str, token: str, **why: Any
 ) -> None:
     """Pay AMOUNT to PAYEE from WALLET, as the key SESSION signs; this workspace's account pays for the gas."""
-    coin = read_coin(tally.node, token)
-    done = wallet.acting.pay(session, coin, tally.agents.address(payee), coin.parse(amount, "AMOUNT"), reasons_of(why))
+    coin, reasons = read_coin(tally.node, token), reasons_of(why)
+    done = wallet.acting.pay(session, coin, tally.agents.address(payee), coin.parse(amount, "AMOUNT"), reasons)
     output.result({"wallet": wallet.address, **done.to_dict()})
 
 
 @click.command("act")
 @at_wallet
 @click.argument("session")
-@click.argument("target")
-@click.argument("data")
-@click.option("--amount", default="0", help="Native coin that goes along.")
+@call_arguments
+@click.option(
+    "--gas", type=click.IntRange(21_000, _GAS_MAX), default=ACT_GAS, show_default=True, help="For call and checks."
+)
 @why_options
 def act(
-    output: Output, tally: Tally, wallet: Wallet, session: str, target: str, data: str, amount: str, **why: str
+    output: Output,
+    tally: Tally,
+    wallet: Wallet,
+    session: str,
+    target: str,
+    call: str,
+    arguments: tuple[str, ...],
+    amount: str,
+    gas: int,
+    **why: Any,
 ) -> None:
-    """Call TARGET with DATA (hexadecimal) from WALLET, as the key SESSION signs."""
-    try:
-        calldata = bytes.fromhex(data.removeprefix("0x"))
-    except ValueError:
-        raise InvalidInput("cli.data", "not calldata", expected="hexadecimal digits", got=ascii(data)[:80]) from None
+    """Call TARGET from WALLET, as the key SESSION signs.
+
+    CALL is a signature with its ARGUMENTS behind it, "transfer(address,uint256)" shop 5; a selector, whose arguments
+    are words; all the calldata in hexadecimal after 0x; or native, none at all. Numbers are in smallest units, lists
+    are JSON; a negative number stands after --.
+    """
+    data, reasons = calldata_of(tally, call, arguments), reasons_of(why)
     units = read_coin(tally.node, NATIVE).parse(amount, "--amount")
-    done = wallet.acting.act(session, tally.agents.address(target), calldata, units, reasons_of(why))
+    done = wallet.acting.act(session, tally.agents.address(target), data, units, reasons, gas=gas)
     output.result({"wallet": wallet.address, **done.to_dict()})

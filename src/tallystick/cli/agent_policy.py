@@ -9,6 +9,7 @@ import click
 
 from tallystick.agents.policy import bounds, new_policy, write_policy
 from tallystick.agents.policy.checking import check_policy
+from tallystick.agents.policy.durations import say_time
 from tallystick.agents.policy.explaining import explain as explain_policy
 from tallystick.chain.coin import read_coin
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, show_applied, yes_option
@@ -184,3 +185,18 @@ def export(output: Output, tally: Tally, wallet: Wallet, file: Path) -> None:
     found = wallet.live().policy
     write_atomic(file, write_policy(found))
     output.result({"wallet": wallet.address, "file": str(file), "digest": found.digest().hex()})
+
+
+@policy.command("introduce")
+@at_wallet
+@click.argument("agent", type=click.IntRange(0, 2**256 - 1))
+def introduce(output: Output, tally: Tally, wallet: Wallet, agent: int) -> None:
+    """Record that the wallet of AGENT, a number in the registry of the policy's newcomers, has been seen; anybody may.
+
+    Sessions of level supervised may pay it once its cooling-off is over.
+    """
+    payee, usable_at = wallet.introduce(agent)
+    output.result(
+        {"wallet": wallet.address, "agent": agent, "payee": payee, "usable_at": usable_at},
+        f"{payee} may be paid from {say_time(usable_at)} on",
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallystick.agents.intents import Payment
-from tallystick.chain.bindings.token import Token
 from tallystick.chain.coin import NATIVE, read_coin
-from tallystick.cli.agent_acting import reasons_of, why_options
 from tallystick.cli.agent_door import at_wallet, by_option, to_item, yes_option
+from tallystick.cli.agent_reasons import call_arguments, calldata_of, reasons_of, why_options
 from tallystick.cli.output import Output, table
 from tallystick.cli.spans import Span, in_words
 from tallystick.tally import Tally
@@ -19,10 +18,12 @@ if TYPE_CHECKING:
     from tallystick.tally.agents.queue import Waiting
     from tallystick.tally.agents.wallet import Wallet
 
+valid_option = click.option("--valid", type=Span(), default="7d", show_default=True, help="How long it can run.")
+
 
 @click.group("queue")
 def queue() -> None:
-    """Propose payments beyond what a session may do alone, list them, run them.
+    """Propose what a session may not do alone, list it, run it.
 
     WALLET is a name that this workspace's account gave, or an address.
     """
@@ -44,15 +45,15 @@ def list_(output: Output, tally: Tally, wallet: Wallet, everything: bool) -> Non
     output.result(value, table("items", ("item", "", "session", "target", "approvals", "expires"), rows))
 
 
-@queue.command("propose")
+@queue.command("pay")
 @at_wallet
 @click.argument("session")
 @click.argument("payee")
 @click.argument("amount")
 @click.option("--token", default=NATIVE, help="Of which token, by its address; the native coin if left out.")
-@click.option("--valid", type=Span(), default="7d", show_default=True, help="How long it can run.")
+@valid_option
 @why_options
-def propose(
+def pay(
     output: Output,
     tally: Tally,
     wallet: Wallet,
@@ -61,17 +62,53 @@ def propose(
     amount: str,
     token: str,
     valid: int,
-    **why: str,
+    **why: Any,
 ) -> None:
     """Ask, as the key SESSION, for a payment of AMOUNT to PAYEE; approvers or time let it pass."""
-    coin, to = read_coin(tally.node, token), tally.agents.address(payee)
+    coin, to, reasons = read_coin(tally.node, token), tally.agents.address(payee), reasons_of(why)
     units = coin.parse(amount, "AMOUNT")
-    intent_hash = wallet.acting.record(session, reasons_of(why), Payment(to, coin.address, units))
-    target, data, value = to, b"", units
-    if not coin.is_native:
-        target, data, value = coin.address, Token(tally.node, coin.address).transfer(to, units).data, 0
-    found = wallet.queue.propose(session, target, data, value, coin, units, intent_hash, valid)
-    show_item(output, found)
+    intent_hash = wallet.acting.record(session, reasons, Payment(to, coin.address, units))
+    target, data, value = wallet.acting.payment_call(coin, to, units)
+    show_item(output, wallet.queue.propose(session, target, data, value, coin, units, intent_hash, valid))
+
+
+@queue.command("propose")
+@at_wallet
+@click.argument("session")
+@call_arguments
+@click.option(
+    "--token", help="What it spends beside native coin, by the token's address; what the rules read if left out."
+)
+@click.option("--max-debit", help="The most of the token; what the rules read if left out.")
+@valid_option
+@why_options
+def propose(
+    output: Output,
+    tally: Tally,
+    wallet: Wallet,
+    session: str,
+    target: str,
+    call: str,
+    arguments: tuple[str, ...],
+    amount: str,
+    token: str | None,
+    max_debit: str | None,
+    valid: int,
+    **why: Any,
+) -> None:
+    """Ask, as the key SESSION, for a call of TARGET, written as `tally agent act` takes it; `queue pay` asks to pay."""
+    data, to, reasons = calldata_of(tally, call, arguments), tally.agents.address(target), reasons_of(why)
+    value = read_coin(tally.node, NATIVE).parse(amount, "--amount")
+    if (token is None) != (max_debit is None):
+        raise click.UsageError("--token and --max-debit go together")
+    meant = wallet.acting.meant(to, data, value)
+    coin = read_coin(tally.node, token or (meant.token if meant else NATIVE))
+    units = meant.amount if meant else 0
+    if max_debit is not None:
+        units = coin.parse(max_debit, "--max-debit")
+        meant = Payment(meant.payee if meant else to, coin.address, units)
+    intent_hash = wallet.acting.record(session, reasons, meant)
+    show_item(output, wallet.queue.propose(session, to, data, value, coin, units, intent_hash, valid))
 
 
 @queue.command("run")

@@ -8,7 +8,7 @@ import click
 
 from tallystick.agents.policy.document import Rates, Session
 from tallystick.agents.policy.durations import say_time
-from tallystick.agents.policy.nouns import Level
+from tallystick.agents.policy.nouns import NOBODY, Level, Scope
 from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.cli.agent_door import at_wallet, by_option, show_applied, yes_option
 from tallystick.cli.output import Output, table
@@ -99,6 +99,22 @@ def rotate(output: Output, tally: Tally, wallet: Wallet, key: str, successor: st
 def level(output: Output, tally: Tally, wallet: Wallet, key: str, level: str, by: str) -> None:
     """Change what a session may do alone: lower at once, higher by the owner and announced."""
     show_applied(output, wallet.set_level(tally.agents.address(key), Level[level.upper()], by))
+
+
+@session.command("accrue")
+@at_wallet
+@click.argument("key", metavar="SESSION")
+@click.option("--token", default=NATIVE, help="Of which token, by its address; the native coin if left out.")
+def accrue(output: Output, tally: Tally, wallet: Wallet, key: str, token: str) -> None:
+    """Let the buckets of a session and of WALLET count what has come in: user operations pay their gas from that."""
+    coin, holder = read_coin(tally.node, token), tally.agents.address(key)
+    account = wallet.accrue(Scope.ACCOUNT, NOBODY, coin.address)
+    own = wallet.accrue(Scope.SESSION, holder, coin.address)
+    output.result(
+        {"wallet": wallet.address, "session": holder, "coin": coin.to_dict(), "left": coin.format(own),
+         "left_of_account": coin.format(account)},
+        f"{coin.named(own)} are left to the session, {coin.named(account)} to the wallet",
+    )  # fmt: skip
 
 
 @session.command("list")

@@ -48,8 +48,7 @@ def create(
 def deploy(output: Output, tally: Tally, entry_point: str | None = None) -> None:
     """Let the contracts that serve all wallets be there; raises as `Agents.deploy`."""
     with output.progress("contracts of policy accounts", 1) as advance:
-        desk = tally.agents
-        desk.deploy(entry_point) if entry_point else desk.deploy()
+        tally.agents.deploy(entry_point)
         advance(1)
 
 

@@ -280,9 +280,11 @@ NODE_ANSWER_S: Final = 60.0  # for a model to answer; the terms of a request may
 POLICY_BYTES_MAX: Final = 256 * 2**10  # a policy file; one of a hundred counterparties has 20 kB
 POLICY_PARTS_MAX: Final = 256  # names of one kind in a policy: what a person can still look over
 POLICY_NUMBER_BITS_MAX: Final = 256  # of an integer in a policy file: a word of the EVM
+AUDIT_STRANGERS_MAX: Final = 20  # tokens nobody asked for that an audit names; anybody can make more of them
 INTENT_BYTES_MAX: Final = 16 * 2**10  # an intent record as JSON; one of ours has 1.5 kB
 INTENT_TEXT_CHARS_MAX: Final = 1_024  # of a purpose or a name in it; longer texts are named by digest
 INTENT_TOOLS_MAX: Final = 64  # tools that one decision went through
+INTENT_CONTENT_BYTES_MAX: Final = 64 * 2**20  # of a prompt or a tool's answer that a record commits to, in memory
 
 # --- agents' registries and scores
 SCORING_FACTS_MAX: Final = 1_000_000  # payments of one graph of trust; a hundred thousand take some ten seconds

@@ -175,6 +175,11 @@ class Workspace:
         return self.path / "deployments" / f"{self.config.chain_id}.json"
 
     @property
+    def openings_path(self) -> Path:
+        """Where the salts of agents' intent records lie, for nobody else to read."""
+        return self.path / "openings"
+
+    @property
     def logs_path(self) -> Path:
         """The folder that holds a folder for each Merkle log."""
         return self.path / "logs"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tallystick.chain.accounts import Account
 from tallystick.chain.coin import NATIVE
 from tallystick.chain.connect import connect
-from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of, relies_on_identity, takes_arguments
+from tallystick.chain.deploy import deploy, find_birth, has_coin, read_coin_of, takes_arguments
 from tallystick.chain.deployments import load_deployments, record_deployment
 from tallystick.chain.node import Node
 from tallystick.chain.outbox import Outbox
@@ -27,6 +27,7 @@ from tallystick.store.workspace import Config, Workspace
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from tallystick.tally.agents import Agents
     from tallystick.tally.inference import Logs
     from tallystick.tally.lithic import Kernels
     from tallystick.tally.models import Models
@@ -44,6 +45,7 @@ class Tally:
     """
 
     if TYPE_CHECKING:
+        agents: Agents
         models: Models
         inference: Logs
         lithic: Kernels
@@ -141,25 +143,26 @@ class Tally:
         """Put each packaged contract on the chain that lacks it, record where, and return the addresses by name.
 
         Contracts that hold money count in the coin of the one that is recorded already, at first in the native coin.
-        What keeps facts about agents relies on this workspace's AgentIdentity, which is therefore made before it.
-        What is made with more than that, as a token is with its name, somebody makes for a purpose, and not here.
+        A desk deploys what its room's contracts are made with. What nobody does, as a token with its name, somebody
+        makes for a purpose, and not here.
         """
         folder, node = self.workspace.deployments_path.parent, self.node
         recorded = load_deployments(folder, node.chain_id, node.genesis_hash).contracts
         addresses = {}
-        for name in sorted(names(), key=relies_on_identity):
+        for name in names():
             arguments = []
             if has_coin(name):
                 known = recorded.get(name)
                 arguments = [NATIVE if known is None else read_coin_of(node, known.address)]
-            elif relies_on_identity(name):
-                arguments = [self.address("AgentIdentity")]
             elif takes_arguments(name):
                 continue
             made = deploy(self.outbox, name, arguments=arguments)
             record_deployment(folder, node.chain_id, node.genesis_hash, made)
             addresses[name] = made.address
-        return addresses
+        for desk in self._all_desks():
+            if hasattr(desk, "deploy_contracts"):
+                addresses |= desk.deploy_contracts()
+        return dict(sorted(addresses.items()))
 
     def address(self, contract: str) -> str:
         """Return where `contract` is on this chain, from the configuration or else from our own deployments.
@@ -186,11 +189,14 @@ class Tally:
     @cached_property
     def index(self) -> Index:
         """The facts of this chain's events, for lists and searches; `sync` it before asking."""
-        desks = [getattr(self, name) for name in sorted(_desks())]
-        indexed = [desk for desk in desks if hasattr(desk, "projection")]
-        projections = [desk.projection() for desk in indexed]
-        first_block = min(desk.first_block for desk in indexed)
+        indexed = [desk for desk in self._all_desks() if hasattr(desk, "projection")]
+        projected = [(desk, made) for desk in indexed if (made := desk.projection()) is not None]
+        first_block = min(desk.first_block for desk, _ in projected)
+        projections = [made for _, made in projected]
         return Index(self.workspace.index_path, self.node, projections, first_block=first_block)
+
+    def _all_desks(self) -> list[Any]:
+        return [getattr(self, name) for name in sorted(_desks())]
 
     # --- evidence
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.agents.audit.authorizations import check_authorizations, name_sessions
+from tallystick.agents.audit.code import check_code
 from tallystick.agents.audit.coin import Deposit, check_coin, check_deposit, coin_movements, follow_deposit
 from tallystick.agents.audit.decisions import Item, check_offices, read_items
 from tallystick.agents.audit.evidence import Evidence, read_evidence
@@ -23,7 +24,6 @@ from tallystick.agents.policy.document import Policy
 from tallystick.chain.bindings.policy_account import ActionLogged
 from tallystick.chain.calls import BlockId
 from tallystick.chain.node import Node
-from tallystick.contracts import artifact
 from tallystick.core.checks import Check, Report
 
 
@@ -162,7 +162,7 @@ def judge(
     reasons, reason_findings = join_records(evidence, movements, records, policies or {}) if records else ((), ())
     findings = (
         *(said or ()),
-        *_check_code(evidence),
+        *check_code(evidence),
         *_strangers(evidence),
         *check_links(links, evidence.count, evidence.head),
         *check_offices(evidence),
@@ -175,7 +175,7 @@ def judge(
     )
     counts = {
         Area.NODE: f"every header, receipt and balance from block {evidence.first} on hashed to the last block's hash",
-        Area.CODE: "a clone of this release's PolicyAccount, whose events mean what they say",
+        Area.CODE: "a clone of this release's PolicyAccount with its four companions: events mean what they say",
         Area.LINKS: f"{len(links)} links, each hashed again from the one before, up to the account's head",
         Area.OFFICES: "every act is of a session that had a say then",
         Area.ITEMS: f"{len(items)} items, each run as it was proposed and approved",
@@ -194,12 +194,6 @@ def judge(
         (coin_sheet, *sheets), deposit, items, reasons,
         timeline(evidence, movements, names), names, findings, report,
     )  # fmt: skip
-
-
-def _check_code(evidence: Evidence) -> Iterator[Finding]:
-    if not evidence.implementation.startswith(artifact("PolicyAccount").runtime_bytecode):
-        words = f"{evidence.account} is no clone of this release's PolicyAccount: its events may mean anything"
-        yield Finding(Area.CODE, "code.other", words)
 
 
 def _strangers(evidence: Evidence) -> Iterator[Finding]:

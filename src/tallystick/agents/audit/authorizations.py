@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tallystick.agents.audit.evidence import Evidence
+from tallystick.agents.audit.evidence import Evidence, is_authorization
 from tallystick.agents.audit.findings import Area, Finding, Movement, Tie
 from tallystick.agents.audit.offices import Office, Offices, is_able
 from tallystick.chain.bindings.token import AuthorizationUsed
@@ -54,7 +54,7 @@ def check_authorizations(evidence: Evidence, movements: Sequence[Movement]) -> I
             words = f"{one.amount} of {one.token} went to {one.party} by an authorization of no session and no owner"
             yield _finding(one, "foreign", words)
     for log in evidence.logs:
-        if log.topics[0] == AuthorizationUsed.topic and log.address in evidence.tokens:
+        if is_authorization(log) and log.address in evidence.tokens:
             used = AuthorizationUsed.decode(log)
             if used.authorizer == evidence.account and (log.address, used.nonce) not in spent:
                 words = f"{log.address} took an authorization of the account and shows no transfer by it"

@@ -99,15 +99,16 @@ def coin_movements(evidence: Evidence, deposit: Deposit | None) -> tuple[tuple[M
 
 
 def check_coin(movements: Sequence[Movement]) -> Iterator[Finding]:
-    """Yield coin that left and belongs to nothing, and coin that came without an event."""
+    """Yield coin that left and belongs to nothing, and, once for all, coin that came without an event."""
     for one in movements:
-        where = f"block {one.place[0]}"
         if one.is_out and one.tie is Tie.NONE:
-            words = f"{one.amount} wei went out up to {where}, and no link says why"
+            words = f"{one.amount} wei went out up to block {one.place[0]}, and no link says why"
             yield Finding(Area.COIN, "coin.unrecorded", words, transaction=one.transaction)
-        elif one.tie is Tie.SILENT:
-            words = f"{one.amount} wei came in up to {where} without an event, as anybody can make it come"
-            yield Finding(Area.COIN, "coin.silent", words, is_gap=False)
+    silent = [one for one in movements if one.tie is Tie.SILENT]
+    if silent:
+        when = f"up to block {silent[0].place[0]}" if len(silent) == 1 else f"at {len(silent)} times"
+        words = f"{sum(one.amount for one in silent)} wei came in {when} without an event, as anybody can make it come"
+        yield Finding(Area.COIN, "coin.silent", words, is_gap=False)
 
 
 def check_deposit(deposit: Deposit | None) -> Iterator[Finding]:
@@ -150,7 +151,7 @@ def _lost(
 
 def _silent(evidence: Evidence, block: int, amount: int, *, is_out: bool) -> Movement:
     tie = Tie.NONE if is_out else Tie.SILENT
-    return Movement(NATIVE, amount, is_out, "", (block, -1), b"", evidence.times.get(block, 0), tie)
+    return Movement(NATIVE, amount, is_out, "", (block, -1), b"", evidence.time_of(block), tie)
 
 
 def _move(

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tallystick.agents.audit.evidence import Evidence, place_of
 from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Place
 from tallystick.agents.audit.offices import Offices
-from tallystick.agents.policy.nouns import LinkKind
-from tallystick.chain.bindings.policy_queue import Approved, ItemRun, Proposed
+from tallystick.agents.policy.nouns import NATIVE, Level, LinkKind
+from tallystick.chain.bindings.policy_queue import Approved, ItemRun, Proposed, Vetoed
 from tallystick.core.digest import keccak
 
 
 @dataclass(frozen=True)
 class Item:
-    """What a session asked for, who let it pass, and the link by which it ran; 0: it did not."""
+    """What a session asked for, who let it pass or took it out, and the link by which it ran; 0: it did not."""
 
     id: bytes
     proposed: Proposed
     approvers: tuple[str, ...] = ()
     is_approved: bool = False
     seq: int = 0
+    vetoed_by: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return the item as JSON members."""
@@ -38,12 +39,17 @@ class Item:
             "session": item.session,
             "target": item.target,
             "token": item.token,
+            "vetoed_by": self.vetoed_by,
         }
 
 
 @dataclass
 class _Book:
+    """Everything about items, by their ids; `standing`: level and epoch in which each was proposed."""
+
     proposed: dict[bytes, Proposed] = field(default_factory=dict)
+    standing: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    vetoed: dict[bytes, str] = field(default_factory=dict)
     approvers: dict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))
     run: dict[bytes, tuple[Place, ItemRun]] = field(default_factory=dict)
     links: dict[bytes, int] = field(default_factory=dict)
@@ -62,13 +68,19 @@ def read_items(evidence: Evidence) -> tuple[tuple[Item, ...], tuple[Finding, ...
             findings += _check_item_link(link, book, running.pop(log.transaction_hash, b""))
         elif isinstance(event, Proposed):
             book.proposed[event.id] = event
+            book.standing[event.id] = (offices.level_of(event.session), offices.epoch)
+        elif isinstance(event, Vetoed):
+            book.vetoed[event.id] = event.by
         elif isinstance(event, Approved):
             findings += _check_approval(event, offices, book, log.transaction_hash)
         elif isinstance(event, ItemRun):
             running[log.transaction_hash] = event.id
+            name, mined_in = f"item {event.id.hex()[:8]}…", log.transaction_hash
+            findings += [
+                Finding(Area.ITEMS, f"items.{code}", f"{name} {words}", transaction=mined_in)
+                for code, words in _faults_of_run(event, offices, book, evidence.times[log.block_number])
+            ]
             book.run[event.id] = (place_of(log), event)
-            findings += _check_run(event, offices, book, log.transaction_hash)
-            findings += _check_time(event, offices, book, evidence.times[log.block_number], log.transaction_hash)
     findings += [
         Finding(Area.ITEMS, "items.no_link", f"item {one.hex()[:8]}… ran and no link records it")
         for one in book.run
@@ -103,6 +115,10 @@ def _check_item_link(link: Link, book: _Book, id_: bytes) -> Iterator[Finding]:
     asked = (item.session, item.target, keccak(item.data), item.intent_hash)
     if asked != (event.session, event.target, event.data_hash, event.intent_hash):
         yield Finding(Area.ITEMS, "items.other", f"link {seq} did something else than its item", seq, link.transaction)
+    most = item.max_debit if event.token == item.token and item.token != NATIVE else item.amount
+    if event.amount > most:
+        words = f"link {seq} spent {event.amount} of {event.token}, and its item was of {most}"
+        yield Finding(Area.ITEMS, "items.more", words, seq, link.transaction)
 
 
 def _check_approval(event: Approved, offices: Offices, book: _Book, transaction: bytes) -> Iterator[Finding]:
@@ -112,31 +128,32 @@ def _check_approval(event: Approved, offices: Offices, book: _Book, transaction:
     book.approvers[event.id].append(event.approver)
 
 
-def _check_run(event: ItemRun, offices: Offices, book: _Book, transaction: bytes) -> Iterator[Finding]:
+def _faults_of_run(event: ItemRun, offices: Offices, book: _Book, at: int) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the run of an item: code and words."""
+    if event.id in book.run:
+        yield "twice", "ran a second time"
+    if event.id in book.vetoed:
+        yield "vetoed", f"ran although {book.vetoed[event.id]} had taken it out"
     count = len(offices.approvers() & {*book.approvers[event.id]})  # who is no longer one does not count
     threshold = offices.queue.threshold
     if event.is_approved and (not threshold or count < threshold):
-        words = f"item {event.id.hex()[:8]}… ran as approved with {count} approvals of {threshold}"
-        yield Finding(Area.ITEMS, "items.approvals", words, transaction=transaction)
-
-
-def _check_time(event: ItemRun, offices: Offices, book: _Book, at: int, transaction: bytes) -> Iterator[Finding]:
+        yield "approvals", f"ran as approved with {count} approvals of {threshold}"
     proposed = book.proposed.get(event.id)
     if proposed is None:
-        return
+        return  # its link says so
     item, terms = proposed.item, offices.queue
+    level, epoch = book.standing[event.id]
+    if not event.is_approved and min(level, offices.level_of(item.session)) < Level.SUPERVISED:
+        yield "level", "ran without approvals, and its session was not at level supervised all the while"
+    if epoch != offices.epoch:
+        yield "epoch", f"is of epoch {epoch} and ran in epoch {offices.epoch}"
     delay_s = terms.queue_delay_s if event.is_approved else terms.veto_delay_s
     if not item.proposed_at + delay_s <= at <= item.expires or not (event.is_approved or delay_s):
-        words = f"item {event.id.hex()[:8]}… ran {at - item.proposed_at} s after it was proposed, not in its time"
-        yield Finding(Area.ITEMS, "items.time", words, transaction=transaction)
+        yield "time", f"ran {at - item.proposed_at} s after it was proposed, not in its time"
 
 
 def _items(book: _Book) -> Iterator[Item]:
     for id_, proposed in book.proposed.items():
         is_approved = id_ in book.run and book.run[id_][1].is_approved
-        yield Item(id_, proposed, tuple(book.approvers[id_]), is_approved, book.links.get(id_, 0))
-
-
-def by_link(items: Sequence[Item]) -> Mapping[int, Item]:
-    """Return the items that ran, by their links."""
-    return {one.seq: one for one in items if one.seq}
+        approvers, seq = tuple(book.approvers[id_]), book.links.get(id_, 0)
+        yield Item(id_, proposed, approvers, is_approved, seq, book.vetoed.get(id_, ""))

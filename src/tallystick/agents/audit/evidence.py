@@ -14,18 +14,17 @@ from typing import Any, Final
 from tallystick.agents.audit.findings import Link, Place
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.places import account_logs
-from tallystick.agents.policy.nouns import NATIVE, LinkKind
+from tallystick.agents.policy.nouns import NATIVE, Cause, Level, LinkKind, Role, Scope, Standing
 from tallystick.chain.bindings import policy_account, policy_changes, policy_queue, policy_rules
 from tallystick.chain.bindings import token as tokens_
 from tallystick.chain.calls import BlockId, Log
 from tallystick.chain.deploy import find_birth
 from tallystick.chain.facts import Transaction
 from tallystick.chain.node import Node
-from tallystick.chain.wire import read_quantity, write_block
+from tallystick.chain.wire import read_data, read_quantity, write_block, write_data
 from tallystick.core.digest import keccak
-from tallystick.core.errors import InvalidInput, Rejected, TallystickError
+from tallystick.core.errors import InvalidInput, Rejected, TallystickError, Unavailable, VerificationFailed
 from tallystick.core.ids import checksum_address
-from tallystick.core.limits import RPC_BATCH_MAX
 
 # of the EntryPoint v0.8: what it keeps of an account
 DEPOSITED: Final = keccak(b"Deposited(address,uint256)")
@@ -37,6 +36,7 @@ EVENTS: Final = {
     **policy_account.EVENTS, **policy_rules.EVENTS, **policy_changes.EVENTS, **policy_queue.EVENTS,
 }  # fmt: skip
 _BALANCE_OF: Final = bytes.fromhex("70a08231")
+_ALLOWANCE: Final = bytes.fromhex("dd62ed3e")
 _DOMAIN_SEPARATOR: Final = bytes.fromhex("3644e515")
 _CLONE: Final = (bytes.fromhex("363d3d373d3d3d363d73"), bytes.fromhex("5af43d82803e903d91602b57fd5bf3"))
 _IDS_AT_ONCE: Final = 100  # topics of one question for logs; nodes take some hundreds
@@ -50,12 +50,14 @@ class Evidence:
     logs          in chain order: the account's, its companions', the EntryPoint's and all tokens' that name it
     head, count   of the audit chain, as the account says at the last block
     tokens        whose every movement must be accounted for
-    balances      of these: before the first block, and at the last
+    balances      of these, by block: before the first, at the last, and at every one in which they moved
+    allowances    by token and spender: what the account lets others take of these at the last block
     coin          native balance by block, at every block with an event, and at the one before it
     deposit       at the EntryPoint before the first block and at the last; None where there is no such contract
     transactions  in which the account did something
     separators    of the tokens' signing domains, where they have one
     code          of the account, and of the contract that it is a clone of
+    others        by name: where the contracts are that it leans on, and their code
     """
 
     account: str
@@ -70,7 +72,8 @@ class Evidence:
     head: bytes
     count: int
     tokens: tuple[str, ...]
-    balances: Mapping[str, tuple[int, int]]
+    balances: Mapping[str, Mapping[int, int]]
+    allowances: Mapping[tuple[str, str], int]
     coin: Mapping[int, int]
     deposit: tuple[int, int] | None
     times: Mapping[int, int]
@@ -78,6 +81,7 @@ class Evidence:
     separators: Mapping[str, bytes]
     code: bytes
     implementation: bytes
+    others: Mapping[str, tuple[str, bytes]]
 
     @property
     def word(self) -> bytes:
@@ -89,6 +93,10 @@ class Evidence:
         """The block whose balances the account opens with."""
         return max(self.first - 1, 0)
 
+    def time_of(self, block: int) -> int:
+        """Return when a block was, or the first one after it whose time is known."""
+        return self.times.get(block) or self.times[min(one for one in self.times if one >= block)]
+
     @cached_property
     def items(self) -> frozenset[bytes]:
         """The ids of everything that was proposed."""
@@ -96,12 +104,10 @@ class Evidence:
 
     @cached_property
     def events(self) -> tuple[tuple[Log, Any], ...]:
-        """The events of the account and its companions, decoded, in chain order."""
+        """The events of the account and its companions, decoded, in chain order; raises as `decode`."""
         own = self.companions | {self.account}
         return tuple(
-            (log, EVENTS[log.topics[0]].decode(log))
-            for log in self.logs
-            if log.address in own and log.topics and log.topics[0] in EVENTS
+            (log, decode(log)) for log in self.logs if log.address in own and log.topics and log.topics[0] in EVENTS
         )
 
     @cached_property
@@ -119,6 +125,38 @@ class Evidence:
         return tuple(found)
 
 
+def decode(log: Log) -> Any:
+    """Return what a log of one of this release's contracts says.
+
+    raises  VerificationFailed "audit.event" for what none of them ever says
+    """
+    try:
+        event = EVENTS[log.topics[0]].decode(log)
+        _check_words(event)
+    except (InvalidInput, ValueError) as error:
+        words = f"log {log.log_index} of block {log.block_number} is none that {log.address} can have made"
+        raise VerificationFailed("audit.event", f"{words}: {error}") from None
+    return event
+
+
+def _check_words(event: Any) -> None:
+    """Raise ValueError for a number that stands for nothing."""
+    if isinstance(event, policy_account.ActionLogged):
+        LinkKind(event.kind)
+    elif isinstance(event, policy_account.RoleSet):
+        Role(event.role)
+    elif isinstance(event, policy_account.LevelSet):
+        Level(event.level), Level(event.previous), Cause(event.cause)
+    elif isinstance(event, policy_account.BucketSet):
+        Scope(event.scope)
+    elif isinstance(event, policy_rules.PayeeSet):
+        Standing(event.standing)
+    elif isinstance(event, policy_account.SessionGranted):
+        Level(event.terms.level)
+        if event.terms.slots and not event.terms.slot_period_s:
+            raise ValueError("slots without a period")
+
+
 def place_of(log: Log) -> Place:
     """Return where a log lies."""
     return log.block_number, log.log_index
@@ -131,7 +169,8 @@ def read_evidence(
 
     first   the block of its creation, or any before; looked for where it is not given
     tokens  more of which every movement must be accounted for, beside those that were ever budgeted or in a link
-    raises  what `Node` raises; InvalidInput "chain.no_contract" where there is no account
+    raises  what `Node` raises; InvalidInput "chain.no_contract" where there is no account; Unavailable "audit.reorg"
+            where the chain changed meanwhile, or the last block is none of it
     """
     end = node.block(last)
     node.check_contract(address, at=end.hash)
@@ -144,7 +183,7 @@ def read_evidence(
     opening = max(begin - 1, 0)
     blocks = sorted({log.block_number for log in logs})
     asked = sorted({opening, end.number, *blocks, *(block - 1 for block in blocks if block > opening)})
-    return Evidence(
+    found = Evidence(
         account=contracts.address,
         chain_id=node.chain_id,
         entry_point=entry_point,
@@ -157,15 +196,30 @@ def read_evidence(
         head=account.head(at=end.hash),
         count=account.link_count(at=end.hash),
         tokens=own,
-        balances={one: tuple(_held(node, one, address, at) for at in (opening, end.number)) for one in own},  # type: ignore[misc]
+        balances={one: _balances(node, one, address, logs, (opening, end.number)) for one in own},
+        allowances=_allowances(node, contracts.address, logs, own, end.number),
         coin=_coin(node, address, asked),
         deposit=_deposit(node, entry_point, address, opening, end.number),
-        times={block: node.block(block).timestamp for block in blocks},
+        times={block: node.block(block).timestamp for block in blocks} | {end.number: end.timestamp},
         transactions=_transactions(node, logs, contracts.address, own),
         separators={one: _answer(node, one, _DOMAIN_SEPARATOR, end.number) for one in own},
         code=code,
         implementation=node.code(cloned, end.hash) if (cloned := implementation_of(code)) else b"",
+        others={name: (one, node.code(one, end.hash)) for name, one in _companions(contracts).items()},
     )
+    if node.block(end.number).hash != end.hash:
+        raise Unavailable(
+            "audit.reorg", f"block {end.number} is another one now", expected=end.hash.hex(),
+            hint="audit again, up to a final block",
+        )  # fmt: skip
+    return found
+
+
+def _companions(contracts: Contracts) -> dict[str, str]:
+    return {
+        "PolicyRules": contracts.rules.address, "PolicyQueue": contracts.queue.address,
+        "PolicyChanges": contracts.changes.address, "PolicyRelay": contracts.relay,
+    }  # fmt: skip
 
 
 def implementation_of(code: bytes) -> str | None:
@@ -214,7 +268,7 @@ def _own_tokens(logs: Iterable[Log], contracts: Contracts, named: Iterable[str])
     for log in logs:
         if log.address != contracts.address or log.topics[0] not in policy_account.EVENTS:
             continue
-        event = policy_account.EVENTS[log.topics[0]].decode(log)
+        event = decode(log)
         if isinstance(event, policy_account.BucketSet | policy_account.ActionLogged | policy_account.Swept):
             found[event.token] = None
         elif isinstance(event, policy_account.SessionGranted):
@@ -232,8 +286,42 @@ def is_transfer(log: Log) -> bool:
     return log.topics[0] == tokens_.Transfer.topic and len(log.topics) == 3 and len(log.data) == 32
 
 
-def _held(node: Node, token: str, address: str, at: int) -> int:
-    return int.from_bytes(_answer(node, token, _BALANCE_OF + bytes(12) + bytes.fromhex(address[2:]), at), "big")
+def is_authorization(log: Log) -> bool:
+    """Return whether a log is EIP-3009's, as it must be; a token may log whatever it likes under that name."""
+    return log.topics[0] == tokens_.AuthorizationUsed.topic and len(log.topics) == 3 and not log.data
+
+
+def _balances(node: Node, token: str, address: str, logs: Sequence[Log], always: tuple[int, int]) -> dict[int, int]:
+    blocks = sorted({*always, *(log.block_number for log in logs if log.address == token and is_transfer(log))})
+    return dict(zip(blocks, _numbers(node, [(token, _BALANCE_OF + _word(address), at) for at in blocks]), strict=True))
+
+
+def _allowances(
+    node: Node, account: str, logs: Sequence[Log], tokens: Sequence[str], at: int
+) -> dict[tuple[str, str], int]:
+    """Return what is left of all that the account's tokens say that it let others take."""
+    given = dict.fromkeys(
+        (log.address, checksum_address(log.topics[2][12:]))
+        for log in logs
+        if log.address in tokens and log.topics[0] == tokens_.Approval.topic and len(log.topics) == 3
+    )
+    calls = [(token, _ALLOWANCE + _word(account) + _word(spender), at) for token, spender in given]
+    return dict(zip(given, _numbers(node, calls), strict=True))
+
+
+def _numbers(node: Node, calls: Sequence[tuple[str, bytes, int]]) -> list[int]:
+    """Return the first word of each answer as a number; 0 where there is no such contract or function."""
+    requests = [("eth_call", [{"to": to, "data": write_data(data)}, write_block(at)]) for to, data, at in calls]
+    found = []
+    for answer in node.request_batch(requests, read_data):
+        if isinstance(answer, TallystickError) and not isinstance(answer, Rejected | InvalidInput):
+            raise answer
+        found.append(0 if isinstance(answer, TallystickError) else int.from_bytes(answer[:32], "big"))
+    return found
+
+
+def _word(address: str) -> bytes:
+    return bytes(12) + bytes.fromhex(address[2:])
 
 
 def _answer(node: Node, contract: str, data: bytes, at: int) -> bytes:
@@ -245,21 +333,20 @@ def _answer(node: Node, contract: str, data: bytes, at: int) -> bytes:
 
 
 def _coin(node: Node, address: str, blocks: Sequence[int]) -> dict[int, int]:
+    requests = [("eth_getBalance", [address, write_block(block)]) for block in blocks]
     found: dict[int, int] = {}
-    for start in range(0, len(blocks), RPC_BATCH_MAX):
-        asked = blocks[start : start + RPC_BATCH_MAX]
-        requests = [("eth_getBalance", [address, write_block(block)]) for block in asked]
-        for block, answer in zip(asked, node.request_batch(requests, read_quantity), strict=True):
-            if isinstance(answer, TallystickError):
-                raise answer
-            found[block] = answer
+    for block, answer in zip(blocks, node.request_batch(requests, read_quantity), strict=True):
+        if isinstance(answer, TallystickError):
+            raise answer
+        found[block] = answer
     return found
 
 
 def _deposit(node: Node, entry_point: str, address: str, opening: int, last: int) -> tuple[int, int] | None:
     if not node.code(entry_point, last):
         return None
-    return _held(node, entry_point, address, opening), _held(node, entry_point, address, last)
+    opened, closed = _numbers(node, [(entry_point, _BALANCE_OF + _word(address), at) for at in (opening, last)])
+    return opened, closed
 
 
 def _transactions(node: Node, logs: Iterable[Log], account: str, tokens: Sequence[str]) -> dict[bytes, Transaction]:
@@ -267,7 +354,7 @@ def _transactions(node: Node, logs: Iterable[Log], account: str, tokens: Sequenc
         log.transaction_hash
         for log in logs
         if (log.address == account and log.topics[0] == policy_account.ActionLogged.topic)
-        or (log.address in tokens and log.topics[0] == tokens_.AuthorizationUsed.topic)
+        or (log.address in tokens and is_authorization(log))
     )
     found = {one: node.transaction(one) for one in wanted}
     return {one: sent for one, sent in found.items() if sent is not None}

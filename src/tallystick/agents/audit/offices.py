@@ -51,6 +51,11 @@ class Offices:
             return None
         return office if office.terms.valid_after <= at <= office.terms.valid_until else None
 
+    def level_of(self, key: str) -> int:
+        """Return the level of a session, 0 where it is none."""
+        office = self.sessions.get(key)
+        return office.level if office is not None and office.epoch == self.epoch else Level.OBSERVE
+
     def may_be_paid(self, payee: str, at: int) -> bool:
         """Whether a payee was allowed."""
         standing, expires = self.payees.get(payee, (Standing.UNKNOWN, 0))

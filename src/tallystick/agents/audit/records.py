@@ -1,11 +1,13 @@
 """Each act joined to the signed record of what it was for; what is missing, contradicts, or led to nothing is named.
 
 A link carries its record's hash. An authorization carries none, and a delegation its own digest: their record was kept
-for nonce or digest, or is one of a list with the same session, payee, token and amount, written before, each once.
+for nonce or digest, or is one of a list with the same session, payee, token and amount, written before. Each record is
+for one thing that was done. Records of other accounts are no business of this one, and say nothing about it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -49,26 +51,36 @@ class Reason:
 
 @dataclass
 class Records:
-    """The records that an auditor was given: a store that is asked by hash, and a list that is looked through."""
+    """The records that an auditor was given: a store that is asked by hash, and a list that is looked through.
+
+    done  by a record's hash: where what was done for it lies, and what it was
+    seen  what belongs to something on chain
+    """
 
     store: IntentStore | None
     listed: Mapping[bytes, SignedIntent]
-    used: set[bytes] = field(default_factory=set)
+    done: dict[bytes, tuple[Place, str]] = field(default_factory=dict)
+    seen: set[bytes] = field(default_factory=set)
 
     @classmethod
     def of(cls, store: IntentStore | None, records: Sequence[SignedIntent]) -> Records:
-        """Return the records of a store and a list."""
-        return cls(store, {one.intent.hash(): one for one in records})
+        """Return the records of a store and a list; of two signatures of one record the one of its session counts."""
+        listed: dict[bytes, SignedIntent] = {}
+        for one in records:
+            intent_hash = one.intent.hash()
+            if intent_hash not in listed or not _is_signed(listed[intent_hash]):
+                listed[intent_hash] = one
+        return cls(store, listed)
 
     def find(self, intent_hash: bytes) -> SignedIntent | None:
         """Return the record with this hash, None where nobody has it.
 
         raises  VerificationFailed, InvalidInput where there is one and it is not what its name says
         """
-        if intent_hash in self.listed:
-            return self.listed[intent_hash]
-        store = self.store
-        return _known(lambda: store.find(intent_hash)) if store else None
+        listed, store = self.listed.get(intent_hash), self.store
+        if listed is not None and (store is None or _is_signed(listed)):
+            return listed
+        return (_known(lambda: store.find(intent_hash)) if store else None) or listed
 
     def find_for(self, token: str, nonce: bytes) -> SignedIntent | None:
         """Return the record that was kept for an authorization; None where none was. Raises as `find`."""
@@ -92,7 +104,7 @@ def join_records(
     reasons: list[Reason] = []
     findings: list[Finding] = []
     payees = _payees(movements)
-    done: dict[bytes, int] = {}
+    places = {link.event.seq: link.place for link in evidence.links}
     for link in evidence.links:
         if link.kind not in ACTS or link.kind is LinkKind.DELEGATION:
             continue
@@ -100,24 +112,33 @@ def join_records(
         findings += faults
         if record is not None:
             intent_hash = link.event.intent_hash
-            records.used.add(intent_hash)
-            if link.event.result and intent_hash in done:
-                words = f"links {done[intent_hash]} and {link.event.seq} were both done for one record"
-                findings.append(_finding("twice", words, link))
             if link.event.result:
-                done[intent_hash] = link.event.seq
+                findings += _check_once(
+                    records, intent_hash, f"link {link.event.seq}", link.event.seq, link.transaction
+                )
+            records.seen.add(intent_hash)
             reasons.append(Reason(link.event.seq, link.place, intent_hash, record, policies.get(link.place)))
+    listed = _Listed(evidence, records)
     for one in _signed_payments(evidence, movements):
-        matched, code = _of_payment(evidence, one, records)
+        matched, code = _of_payment(evidence, one, records, listed)
         if matched is None:
             findings.append(_unexplained(one, code))
-        else:
-            records.used.add(matched[0])
-            place = next((link.place for link in evidence.links if one.seq == link.event.seq), one.place)
-            reasons.append(Reason(one.seq, place, *matched, policies.get(place)))
+            continue
+        place = places.get(one.seq, one.place)
+        findings += _check_once(records, matched[0], place, one.seq)
+        reasons.append(Reason(one.seq, place, *matched, policies.get(place)))
     findings += _orphans(evidence, records)
     findings += [_other_policy(one) for one in reasons if one.policy not in (None, one.record.intent.policy)]
     return tuple(sorted(reasons, key=lambda one: one.place)), tuple(findings)
+
+
+def _check_once(records: Records, intent_hash: bytes, place: Place, seq: int) -> Iterator[Finding]:
+    """Yield a finding where something was done for the record before; remember that this was."""
+    name = f"link {seq}" if seq else f"the authorization in block {place[0]}"
+    records.seen.add(intent_hash)
+    before, other = records.done.setdefault(intent_hash, (place, name))
+    if before != place:
+        yield Finding(Area.INTENTS, "intents.twice", f"{other} and {name} were both done for one record", seq)
 
 
 def _payees(movements: Sequence[Movement]) -> dict[int, set[str]]:
@@ -157,20 +178,47 @@ def _of_link(
 
 
 def _is_payee(payment: Payment, link: Link, paid: set[str]) -> bool:
-    return not paid or paid == {payment.payee} or (link.event.target == payment.payee and payment.payee in paid)
+    """Whether the payee was paid, and nobody else but by who was called: a shop itself, or a token that takes a fee."""
+    if not paid or paid == {payment.payee}:
+        return True
+    return payment.payee in paid and link.event.target in (payment.payee, payment.token)
 
 
 def _signed_payments(evidence: Evidence, movements: Sequence[Movement]) -> Iterator[Movement]:
-    """Yield the payments that carry no record's hash: by authorizations, and by delegations, whose digest is theirs."""
+    """Yield the payments that carry no record's hash: by authorizations, then by delegations, whose digest is theirs.
+
+    A delegation's record may speak of more than was paid: it comes last, and takes none that an exact payment needs.
+    """
     digests = {link.event.seq: link.event.intent_hash for link in evidence.links if link.kind is LinkKind.DELEGATION}
+    yield from (one for one in movements if one.tie is Tie.AUTHORIZATION and one.session)
+    paid: dict[int, Movement] = {}
     for one in movements:
-        if one.tie is Tie.AUTHORIZATION and one.session:
-            yield one
-        elif one.tie is Tie.LINK and one.is_out and one.seq in digests:
-            yield replace(one, nonce=digests[one.seq])
+        if one.tie is Tie.LINK and one.is_out and one.seq in digests:
+            before = paid.setdefault(one.seq, one)
+            paid[one.seq] = max(before, one, key=lambda moved: moved.amount)  # the rest is what the token takes
+    yield from (replace(one, nonce=digests[seq]) for seq, one in paid.items())
 
 
-def _of_payment(evidence: Evidence, one: Movement, records: Records) -> tuple[tuple[bytes, SignedIntent] | None, str]:
+class _Listed:
+    """The list by what records speak of, so that each payment looks at few."""
+
+    def __init__(self, evidence: Evidence, records: Records) -> None:
+        self._found: dict[tuple[str, str, str], list[tuple[bytes, SignedIntent]]] = defaultdict(list)
+        for intent_hash, record in records.listed.items():
+            paid = record.intent.payment
+            if paid is not None and _is_ours(evidence, record):
+                self._found[record.intent.session, paid.payee, paid.token].append((intent_hash, record))
+        for rows in self._found.values():
+            rows.sort(key=lambda one: one[1].intent.payment.amount if one[1].intent.payment else 0)
+
+    def of(self, one: Movement) -> list[tuple[bytes, SignedIntent]]:
+        """Return the records that may be a payment's, the smallest amount first."""
+        return self._found[one.session, one.party, one.token]
+
+
+def _of_payment(
+    evidence: Evidence, one: Movement, records: Records, listed: _Listed
+) -> tuple[tuple[bytes, SignedIntent] | None, str]:
     """Return the record of a payment with its hash, or None and what is wrong."""
     try:
         kept = records.find_for(one.token, one.nonce)
@@ -178,16 +226,21 @@ def _of_payment(evidence: Evidence, one: Movement, records: Records) -> tuple[tu
         return None, "damaged"
     if kept is not None:
         return ((kept.intent.hash(), kept), "") if _fits(evidence, one, kept) else (None, "contradicts")
-    for intent_hash, record in records.listed.items():
-        if intent_hash not in records.used and _fits(evidence, one, record):
+    for intent_hash, record in listed.of(one):
+        if intent_hash not in records.seen and _fits(evidence, one, record):
             return (intent_hash, record), ""
     return None, "missing"
 
 
+def _is_ours(evidence: Evidence, record: SignedIntent) -> bool:
+    return (record.intent.account, record.intent.chain_id) == (evidence.account, evidence.chain_id)
+
+
 def _fits(evidence: Evidence, one: Movement, record: SignedIntent) -> bool:
     intent, paid = record.intent, record.intent.payment
-    is_ours = (intent.account, intent.chain_id, intent.session) == (evidence.account, evidence.chain_id, one.session)
-    if paid is None or not is_ours or (paid.payee, paid.token) != (one.party, one.token):
+    if paid is None or not _is_ours(evidence, record) or intent.session != one.session:
+        return False
+    if (paid.payee, paid.token) != (one.party, one.token):
         return False
     is_enough = paid.amount == one.amount or (one.tie is Tie.LINK and paid.amount > one.amount)  # a delegation's most
     return is_enough and intent.created_at <= one.at + _CLOCKS_APART_S and _is_signed(record)
@@ -209,7 +262,7 @@ def _is_signed(record: SignedIntent) -> bool:
 def _orphans(evidence: Evidence, records: Records) -> Iterator[Finding]:
     asked = {event.item.intent_hash for _, event in evidence.events if hasattr(event, "item")}
     for intent_hash, record in records.listed.items():
-        if intent_hash not in records.used and intent_hash not in asked:
+        if intent_hash not in records.seen and intent_hash not in asked and _is_ours(evidence, record):
             words = f"record {intent_hash.hex()[:8]}… ({record.intent.purpose!a}) led to nothing on chain"
             yield Finding(Area.INTENTS, "intents.orphan", words, is_gap=False)
 

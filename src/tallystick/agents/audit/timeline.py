@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -94,12 +95,16 @@ def names_of(evidence: Evidence, policy: Policy | None) -> Names:
 def timeline(evidence: Evidence, movements: tuple[Movement, ...], names: Names) -> tuple[Entry, ...]:
     """Return every line, in chain order."""
     links = {link.place: link for link in evidence.links}
+    paid: dict[int, list[Movement]] = defaultdict(list)
+    for one in movements:
+        if one.is_out and one.tie is Tie.LINK:
+            paid[one.seq].append(one)
     found: list[Entry] = []
     for log, event in evidence.events:
         place, at = place_of(log), evidence.times[log.block_number]
         link = links.get(place)
         if link is not None:
-            found += _of_link(link, names, movements)
+            found += _of_link(link, names, paid[link.event.seq])
             continue
         say = _SAYINGS.get(type(event))
         if say is not None:
@@ -129,11 +134,10 @@ def _paid(one: Movement, names: Names) -> str:
     return f"paid {names.amount(one.token, one.amount)} to {names.name(one.party)} {how}"
 
 
-def _of_link(link: Link, names: Names, movements: tuple[Movement, ...]) -> Iterator[Entry]:
+def _of_link(link: Link, names: Names, moved: Sequence[Movement]) -> Iterator[Entry]:
     event, kind = link.event, link.kind
     if kind not in ACTS and kind not in (LinkKind.GAS, LinkKind.OWNER_CALL, LinkKind.SWEEP):
         return  # the event before it says more
-    moved = [one for one in movements if one.is_out and one.tie is Tie.LINK and one.seq == event.seq]
     paid = ", ".join(f"{names.amount(one.token, one.amount)} to {names.name(one.party)}" for one in moved)
     who = names.name(event.session) if kind in ACTS or kind is LinkKind.GAS else "owner"
     target = names.name(event.target)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from tallystick.agents.audit.evidence import Evidence, is_transfer, place_of
-from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement, Sheet, Tie
+from tallystick.agents.audit.evidence import Evidence, is_authorization, is_transfer, place_of
+from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement, Place, Sheet, Tie
+from tallystick.agents.audit.strangers import told_of_tokens
 from tallystick.agents.policy.nouns import LinkKind
 from tallystick.chain.bindings.token import AuthorizationUsed, Transfer
 from tallystick.chain.calls import Log
@@ -49,17 +51,21 @@ def token_sheets(evidence: Evidence, movements: Sequence[Movement]) -> tuple[She
     for one in movements:
         sums[one.token, one.is_out] += one.amount
     return tuple(
-        Sheet(token, evidence.balances[token][0], sums[token, False], sums[token, True], evidence.balances[token][1])
+        Sheet(
+            token, evidence.balances[token][evidence.opening_block], sums[token, False], sums[token, True],
+            evidence.balances[token][evidence.last],
+        )
         for token in evidence.tokens
-    )
+    )  # fmt: skip
 
 
 def check_tokens(evidence: Evidence, movements: Sequence[Movement], sheets: Sequence[Sheet]) -> Iterator[Finding]:
-    """Yield what moved and belongs to nothing, links that moved otherwise than they say, and balances that moved
-    without a movement."""
+    """Yield what moved and belongs to nothing, links that moved otherwise than they say, balances that moved without a
+    movement; and what is no gap: allowances that are left, and tokens of which nobody asked for an account."""
     for one in movements:
-        if one.is_out and one.tie is Tie.NONE:
-            yield _untied(one)
+        if one.is_out and one.tie is Tie.NONE and one.amount:
+            words = f"{one.amount} of {one.token} went to {one.party}, and no link or authorization says why"
+            yield Finding(Area.TOKENS, "tokens.unrecorded", words, transaction=one.transaction)
     by_link: dict[int, list[Movement]] = defaultdict(list)
     for one in movements:
         if one.tie is Tie.LINK:
@@ -68,17 +74,27 @@ def check_tokens(evidence: Evidence, movements: Sequence[Movement], sheets: Sequ
         if link.moves and link.kind is not LinkKind.OWNER_CALL:
             yield from _check_link(link, by_link[link.event.seq], evidence.tokens)
     for sheet in sheets:
-        if sheet.silent:
-            words = f"the balance of {sheet.token} changed by {sheet.silent:+d} without a transfer"
-            yield Finding(Area.TOKENS, "tokens.silent", words)
+        yield from _check_silence(evidence, sheet, [one for one in movements if one.token == sheet.token])
+    yield from told_of_tokens(evidence, movements)
 
 
-def _untied(one: Movement) -> Finding:
-    if not one.amount:  # anybody can have a token say that nothing moved
-        words = f"{one.token} says that nothing of it went to {one.party}: not of this account's doing"
-        return Finding(Area.TOKENS, "tokens.nothing", words, transaction=one.transaction, is_gap=False)
-    words = f"{one.amount} of {one.token} went to {one.party}, and no link or authorization says why"
-    return Finding(Area.TOKENS, "tokens.unrecorded", words, transaction=one.transaction)
+def _check_silence(evidence: Evidence, sheet: Sheet, moved: Sequence[Movement]) -> Iterator[Finding]:
+    """Yield what a balance did by itself, at every block in which the token moved: two silent moves hide none."""
+    moves: dict[int, int] = defaultdict(int)
+    for one in moved:
+        moves[one.place[0]] += -one.amount if one.is_out else one.amount
+    silent: list[tuple[int, int]] = []
+    (_, running), *rest = sorted(evidence.balances[sheet.token].items())
+    for block, balance in rest:
+        running += moves[block]
+        if balance != running:
+            silent.append((block, balance - running))
+        running = balance
+    if silent:
+        block, change = silent[0]
+        times = f", the first of {len(silent)} times" if len(silent) > 1 else ""
+        words = f"the balance of {sheet.token} changed by {change:+d} up to block {block} without a transfer{times}"
+        yield Finding(Area.TOKENS, "tokens.silent", words)
 
 
 def _check_link(link: Link, moved: Sequence[Movement], tokens: Sequence[str]) -> Iterator[Finding]:
@@ -94,24 +110,34 @@ def _check_link(link: Link, moved: Sequence[Movement], tokens: Sequence[str]) ->
             yield Finding(Area.TOKENS, "tokens.less", words, event.seq, link.transaction, is_gap=False)
 
 
-def _pairs(evidence: Evidence) -> dict[tuple[int, int], AuthorizationUsed]:
+def _pairs(evidence: Evidence) -> dict[Place, AuthorizationUsed]:
     """Return by the place of a transfer the authorization that made it; a token logs the two next to each other."""
     rows: dict[tuple[bytes, str], list[Log]] = defaultdict(list)
     for log in evidence.logs:
-        is_mine = len(log.topics) > 1 and log.topics[1] == evidence.word
-        if is_mine and (is_transfer(log) or log.topics[0] == AuthorizationUsed.topic):
+        is_mine = log.address in evidence.tokens and len(log.topics) > 1 and log.topics[1] == evidence.word
+        if is_mine and (is_transfer(log) or is_authorization(log)):
             rows[log.transaction_hash, log.address].append(log)
-    found: dict[tuple[int, int], AuthorizationUsed] = {}
-    for logs in rows.values():
-        for index, log in enumerate(logs):
-            if log.topics[0] != AuthorizationUsed.topic:
+    step = {token: _step([logs for (_, other), logs in rows.items() if other == token]) for _, token in rows}
+    found: dict[Place, AuthorizationUsed] = {}
+    for (_, token), logs in rows.items():
+        for at, log in enumerate(logs):
+            if not is_authorization(log):
                 continue
-            near = [*logs[index + 1 : index + 2], *logs[max(index - 1, 0) : index]]
-            free = (one for one in near if is_transfer(one) and place_of(one) not in found)
-            mine = next(free, None)
+            near = [logs[to] for to in (at + step[token], at - step[token]) if 0 <= to < len(logs)]
+            mine = next((one for one in near if is_transfer(one) and place_of(one) not in found), None)
             if mine is not None:
                 found[place_of(mine)] = AuthorizationUsed.decode(log)
     return found
+
+
+def _step(rows: Sequence[Sequence[Log]]) -> int:
+    """Return on which side of an authorization a token logs its transfer: 1, behind it; -1, before it."""
+    sides = {1: 0, -1: 0}
+    for logs in rows:
+        for one, two in pairwise(logs):
+            if two.log_index == one.log_index + 1 and is_transfer(one) != is_transfer(two):
+                sides[1 if is_transfer(two) else -1] += 1
+    return 1 if sides[1] >= sides[-1] else -1
 
 
 def _ways(evidence: Evidence, log: Log) -> Iterator[bool]:

@@ -26,6 +26,7 @@ from tallystick.core.limits import EMBEDDED_URI_CHARS_MAX, REGISTRATION_TEXT_MAX
 
 TYPE = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1"
 DIGEST_KEY = "registrationSha256"  # metadata key: 32 bytes
+_EMBEDDED_MAX = (EMBEDDED_URI_CHARS_MAX - len("data:application/json;base64,")) // 4 * 3
 TRUST_MODELS = ("reputation", "crypto-economic", "tee-attestation")
 
 
@@ -133,6 +134,17 @@ def publish(identity: AgentIdentity, agent: AgentRef, uri: str, data: bytes) -> 
         identity.set_agent_uri(agent.agent_id, uri),
         identity.set_metadata(agent.agent_id, DIGEST_KEY, sha256(data)),
     )
+
+
+def embed(data: bytes, kind: str = "application/json") -> str:
+    """Return the `data:` URI that holds a file in itself; raises InvalidInput "agent_file.embedded"."""
+    uri = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    if len(uri) > EMBEDDED_URI_CHARS_MAX:
+        raise InvalidInput(
+            "agent_file.embedded", "the file is too long to be kept on chain", expected=f"≤ {_EMBEDDED_MAX} bytes",
+            got=len(data), hint="serve it somewhere, and name the place with --uri",
+        )  # fmt: skip
+    return uri
 
 
 def embedded_file(uri: str) -> bytes | None:

@@ -112,6 +112,11 @@ def _split(text: str) -> list[str] | None:
     return None if depth else [*parts, text[start:]]
 
 
+def members_of(kind: str) -> tuple[str, ...]:
+    """Return the types of a tuple that `parse_call` let pass."""
+    return tuple(_split(kind[1:-1]) or ())
+
+
 def _core(kind: str) -> tuple[str, str]:
     """Return a type without its trailing array brackets, and those."""
     at = kind.find("[", kind.rfind(")") + 1)

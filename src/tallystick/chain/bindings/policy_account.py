@@ -1090,7 +1090,9 @@ class PolicyAccount:
                    counted.
         digest     what the session signed
         missing    what the EntryPoint wants now
-        returns    1 for a wrong signature, or 0; | the session's end << 160 | its start << 208
+        returns    1 for a wrong signature, or 0; | the session's end << 160 | its start << 208. A wrong signature does
+                   all that a right one does, so that its gas can be estimated before there is one; the EntryPoint then
+                   refuses the bundle (AA24), which undoes it.
         chain      The EntryPoint only. Reverts `operations: not the entry point`, `operations: not an execution`,
                    `sessions: not live` for another epoch, `sessions: level too low`, `sessions: not sealed`, `buckets:
                    no bucket`, `buckets: over budget`, `buckets: lifetime spent`, `operations: asks too much`.

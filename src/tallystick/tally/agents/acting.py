@@ -6,48 +6,33 @@ action leaves: nothing is on chain that nobody can explain.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tallystick.agents.intents import Intent, Model, Payment
+from tallystick.agents.intents import Payment
+from tallystick.agents.intents_openings import OpeningStore
 from tallystick.agents.intents_signed import SignedIntent
 from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.live import read_account
+from tallystick.agents.policy.nouns import Level
 from tallystick.chain.bindings.policy_account import ActionLogged, Denied
 from tallystick.chain.bindings.policy_relay import Action, PolicyRelay
 from tallystick.chain.bindings.token import Token
 from tallystick.chain.calls import Log
-from tallystick.chain.coin import Coin
-from tallystick.core.commitment import Domain, commit
+from tallystick.chain.coin import NATIVE, Coin
 from tallystick.core.eip712 import sign_digest
-from tallystick.core.errors import Rejected
+from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.tally.agents import senders
+from tallystick.tally.agents.reasons import Reasons, write_record
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
 
 ACT_GAS: Final = 1_000_000  # for the call and all checks of it; what is not used is not paid
+_APPROVED: Final = 2  # a call is read as an approved item's: beyond caps and payees, within the rules
 VALID_S: Final = 600  # a signed action that nobody brought is void after ten minutes
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """Why an act is done, for its intent record.
-
-    asked_by, purpose  in a sentence each
-    model              on whose word; "" for none
-    weights            SHA-256 of that model
-    prompt             what the model was given; only a salted commitment of it is kept
-    """
-
-    asked_by: str
-    purpose: str
-    model: str = ""
-    weights: bytes = bytes(32)
-    prompt: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -70,30 +55,46 @@ class Done:
 class Acting:
     """The acts of a wallet's sessions, each by the name of its key in this workspace's keystore."""
 
-    def __init__(self, tally: Tally, contracts: Contracts, relay: PolicyRelay, intents: IntentStore) -> None:
+    def __init__(
+        self, tally: Tally, contracts: Contracts, relay: PolicyRelay, intents: IntentStore, first_block: int
+    ) -> None:
         self._tally = tally
         self._contracts = contracts
+        self._first_block = first_block
         self._relay = relay
         self._intents = intents
+        self._openings = OpeningStore(tally.workspace.openings_path)
 
     def pay(self, session: str, coin: Coin, payee: str, units: int, why: Reasons) -> Done:
         """Return the payment of so much to a payee; raises Rejected with the policy's reason."""
-        payment = Payment(payee, coin.address, units)
+        target, data, amount = self.payment_call(coin, payee, units)
+        return self.act(session, target, data, amount, why, payment=Payment(payee, coin.address, units))
+
+    def payment_call(self, coin: Coin, payee: str, units: int) -> tuple[str, bytes, int]:
+        """Return the call that pays so much of a coin to a payee: target, calldata, native coin that goes along."""
         if coin.is_native:
-            return self.act(session, payee, b"", units, why, payment)
-        call = Token(self._tally.node, coin.address).transfer(payee, units)
-        return self.act(session, coin.address, call.data, 0, why, payment)
+            return payee, b"", units
+        return coin.address, Token(self._tally.node, coin.address).transfer(payee, units).data, 0
 
     def act(
-        self, session: str, target: str, data: bytes, amount: int, why: Reasons, payment: Payment | None = None
+        self,
+        session: str,
+        target: str,
+        data: bytes,
+        amount: int,
+        why: Reasons,
+        *,
+        payment: Payment | None = None,
+        gas: int = ACT_GAS,
     ) -> Done:
         """Return the call of a target, done; raises Rejected with the policy's reason.
 
         amount   native coin that goes along
-        payment  what it is meant to pay, where it pays
+        payment  what it is meant to pay; None: what the account's rules read in it
+        gas      for the call and all checks of it
         """
         account = senders.account_of(self._tally, session)
-        intent_hash = self.record(session, why, payment)
+        intent_hash = self.record(session, why, payment or self.meant(target, data, amount))
         address, secret = self._contracts.address, self._tally.secret(session).reveal()
         action = Action(
             session=account.address,
@@ -101,7 +102,7 @@ class Acting:
             target=target,
             amount=amount,
             data=data,
-            gas_limit=ACT_GAS,
+            gas_limit=gas,
             deadline=senders.now_s(self._tally) + VALID_S,
             intent_hash=intent_hash,
             epoch=self._contracts.account.epoch(),
@@ -112,22 +113,33 @@ class Acting:
         link = read_link(receipt.logs, address)
         return Done(link, receipt.transaction_hash, intent_hash, receipt.gas_used)
 
+    def meant(self, target: str, data: bytes, amount: int) -> Payment | None:
+        """Return what a call pays as the account's rules read it; None where it pays nothing.
+
+        Of a call that no rule lets pass, what is known is the native coin that goes along.
+        """
+        rules, account = self._contracts.rules, self._contracts.address
+        try:
+            found = rules.read_call(account, Level.AUTONOMOUS, target, amount, data, _APPROVED)
+        except (Rejected, InvalidInput):
+            return Payment(target, NATIVE, amount) if amount else None
+        return Payment(found.payee, found.token, found.debit) if found.debit else None
+
     def record(self, session: str, why: Reasons, payment: Payment | None) -> bytes:
-        """Return the hash of a new intent record, which is signed and kept."""
-        live = read_account(self._tally.node, self._contracts.address)
-        intent = Intent(
-            account=self._contracts.address,
-            chain_id=self._tally.node.chain_id,
-            session=senders.account_of(self._tally, session).address,
+        """Return the hash of a new intent record, which is signed and kept, and so is what opens its commitments."""
+        key, node, address = senders.account_of(self._tally, session), self._tally.node, self._contracts.address
+        written = write_record(
+            why,
+            address,
+            node.chain_id,
+            key.address,
             created_at=senders.now_s(self._tally),
-            asked_by=why.asked_by,
-            purpose=why.purpose,
-            model=Model(why.model, why.weights),
-            prompt=commit(Domain.IN, secrets.token_bytes(32), why.prompt),
-            policy=live.policy.digest(),
+            policy=read_account(node, address, first=self._first_block).policy.digest(),
             payment=payment,
         )
-        return self._intents.keep(SignedIntent.sign(intent, self._tally.secret(session).reveal()))
+        signed = SignedIntent.sign(written.intent, self._tally.secret(session).reveal())
+        self._openings.keep(written.intent.hash(), written.opening, written.contents)
+        return self._intents.keep(signed)
 
 
 def read_link(logs: tuple[Log, ...], account: str) -> ActionLogged:

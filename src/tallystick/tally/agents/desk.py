@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.agents.intents_openings import OpeningStore
 from tallystick.agents.intents_store import IntentStore
 from tallystick.chain.bindings.policy_account_factory import AccountCreated, PolicyAccountFactory
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 from tallystick.core.names import check_name
+from tallystick.index import Projection
+from tallystick.tally.agents.registries import Registries
 from tallystick.tally.agents.senders import address_of
-from tallystick.tally.agents.system import ENTRY_POINT, System, deploy_system, find_system
+from tallystick.tally.agents.system import System, deploy_agents, deploy_system, find_system
 from tallystick.tally.agents.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -26,20 +29,52 @@ class Agents:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
 
-    def deploy(self, entry_point: str = ENTRY_POINT) -> System:
-        """Return the contracts that serve all wallets, deployed or found; they are this workspace's from here on."""
+    def deploy(self, entry_point: str | None = None) -> System:
+        """Return the contracts that serve all wallets, deployed or found; they are this workspace's from here on.
+
+        entry_point  of ERC-4337; if left out, that of the contracts which this workspace has, at first v0.8's
+        """
         self.__dict__.pop("system", None)
-        return deploy_system(self._tally, parse_address(entry_point))
+        return deploy_system(self._tally, entry_point and parse_address(entry_point))
+
+    def deploy_contracts(self) -> dict[str, str]:
+        """Return by name where all is that agents need, wallets' contracts and registries, deployed or found."""
+        for part in ("system", "registries"):
+            self.__dict__.pop(part, None)
+        return deploy_agents(self._tally)
 
     @cached_property
     def system(self) -> System:
         """The contracts that serve all wallets; raises InvalidInput "deployments.absent"."""
         return find_system(self._tally)
 
+    # --- the registries
+
+    @cached_property
+    def registries(self) -> Registries:
+        """Where agents are registered, rated, validated and attested."""
+        return Registries(self._tally)
+
+    @property
+    def first_block(self) -> int:
+        """The block before which the registries have no event."""
+        return self.registries.first_block
+
+    def projection(self) -> Projection | None:
+        """Return what the index makes of the registries' events; None where this workspace knows none."""
+        return self.registries.projection()
+
+    # --- wallets
+
     @cached_property
     def intents(self) -> IntentStore:
         """The intent records that are kept here."""
         return IntentStore(self._tally.blobs)
+
+    @cached_property
+    def openings(self) -> OpeningStore:
+        """What opens the commitments of those records; for nobody else to read."""
+        return OpeningStore(self._tally.workspace.openings_path)
 
     def address(self, key_or_address: str) -> str:
         """Return the address of a key of this workspace, or the one that is written out."""

@@ -13,17 +13,21 @@ from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.live import LiveAccount, read_account
 from tallystick.agents.policy.change.plan import Step
 from tallystick.agents.policy.document import Policy, Session
-from tallystick.agents.policy.nouns import Level
+from tallystick.agents.policy.nouns import Level, Scope
 from tallystick.agents.policy.replay.history import read_history
 from tallystick.agents.policy.replay.past import History
+from tallystick.chain.bindings.agent_identity import AgentIdentity
+from tallystick.chain.bindings.policy_changes import ChangeScheduled
 from tallystick.chain.bindings.policy_relay import PolicyRelay
 from tallystick.chain.calls import Call
-from tallystick.chain.coin import Coin, read_coin
+from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.chain.facts import TxReceipt
 from tallystick.core.errors import InvalidInput
+from tallystick.core.ids import parse_address
 from tallystick.tally.agents import senders
-from tallystick.tally.agents.acting import Acting
+from tallystick.tally.agents.acting import Acting, Done, read_link
 from tallystick.tally.agents.queue import Queue
+from tallystick.tally.agents.reasons import Reasons
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
@@ -55,7 +59,7 @@ class Wallet:
     def acting(self) -> Acting:
         """What its sessions do."""
         relay = PolicyRelay(self._tally.node, self.contracts.account.relay())
-        return Acting(self._tally, self.contracts, relay, self._intents)
+        return Acting(self._tally, self.contracts, relay, self._intents, self.first_block)
 
     @cached_property
     def queue(self) -> Queue:
@@ -123,7 +127,90 @@ class Wallet:
         self._send(self.contracts.account.unfreeze(), f"unfreeze {self.address}")
         return self.contracts.account.frozen_until()
 
+    def extend_freeze(self, until: int) -> TxReceipt:
+        """Let a running freeze last until then; raises Rejected "roles: not frozen", "roles: freeze too long"."""
+        return self._send(self.contracts.account.extend_freeze(until), f"extend freeze of {self.address} to {until}")
+
+    def execute(self, target: str, data: bytes, amount: int, why: Reasons) -> Done:
+        """Return what the owner had the wallet do, outside every rule and budget, with a record that the owner signed.
+
+        amount  native coin of the wallet that goes along
+        raises  Rejected "roles: not the owner", "roles: frozen", "owners: target denied", and what the target says
+        """
+        intent_hash = self.acting.record(senders.OWN, why, self.acting.meant(target, data, amount))
+        call = self.contracts.account.owner_execute(target, amount, data, intent_hash, value=0)
+        receipt = self._send(call, f"execute {intent_hash.hex()}")
+        return Done(read_link(receipt.logs, self.address), receipt.transaction_hash, intent_hash, receipt.gas_used)
+
+    def approve_digest(self, digest: bytes, expires: int) -> TxReceipt:
+        """Let ERC-1271 say yes to a digest until then, in this epoch; 0 takes it back."""
+        return self._send(self.contracts.account.approve_digest(digest, expires), f"digest {digest.hex()} {expires}")
+
+    # --- another owner
+
+    def offer(self, heir: str) -> Applied:
+        """Offer the wallet to an heir: at once before sealing, or announced and made once due; then the heir accepts.
+
+        raises  InvalidInput "agent.heir" where the heir owns it; Rejected "roles: key has another role"
+        """
+        live = self.live()
+        if heir == live.policy.owner:
+            raise InvalidInput("agent.heir", f"{heir} owns it already", hint="name somebody else")
+        if heir == self.contracts.account.heir():
+            return Applied((), ())
+        return self._apply(live, live.plan_to(replace(live.policy, owner=heir), self._now_s()))
+
+    def offers(self, live: LiveAccount) -> list[tuple[str, int]]:
+        """Return the heirs whose offers are announced and not made, and when each is due."""
+        return [(parse_address(f"0x{one.data[-20:].hex()}"), one.due) for one in self._offers(live)]
+
+    def _offers(self, live: LiveAccount) -> list[ChangeScheduled]:
+        selector = self.contracts.account.offer_ownership(NATIVE).data[:4]
+        return [one for one in live.scheduled if one.target == self.address and one.data[:4] == selector]
+
+    def withdraw(self, by: str = senders.OWN) -> int:
+        """Take back every offer; return how many there were. The owner all, a guardian those that are announced.
+
+        raises  InvalidInput "agent.offer" where there is none; Rejected "changes: not a guardian" for others, and
+                "roles: not the owner" for a guardian where the offer was made already
+        """
+        account, changes = self.contracts.account, self.contracts.changes
+        calls = [changes.cancel(self.address, one.target, one.data) for one in self._offers(self.live())]
+        is_owner = senders.account_of(self._tally, by).address == account.owner()
+        if account.heir() != NATIVE and (is_owner or not calls):
+            calls.append(account.offer_ownership(NATIVE))
+        if not calls:
+            raise InvalidInput("agent.offer", "the wallet is offered to nobody", hint="nothing is to be taken back")
+        for number, call in enumerate(calls):
+            self._send(call, f"withdraw {number} of {self.address}", by)
+        return len(calls)
+
+    def accept(self, by: str = senders.OWN) -> TxReceipt:
+        """Take the wallet over, as the heir that it is offered to; raises Rejected "roles: not the heir"."""
+        return self._send(self.contracts.account.accept_ownership(), f"accept {self.address}", by)
+
     # --- whoever may
+
+    def bump_epoch(self, by: str = senders.OWN) -> int:
+        """Kill every session, item, digest and announced change for good; return the new epoch. Owner or guardian."""
+        self._send(self.contracts.account.bump_epoch(), f"bump epoch of {self.address}", by)
+        return self.contracts.account.epoch()
+
+    def introduce(self, agent: int) -> tuple[str, int]:
+        """Record that an agent's wallet has been seen; return it, and from when on it may be paid. Anybody may.
+
+        raises  Rejected "payees: no registry", "payees: no wallet"; introduced again, its time stays
+        """
+        rules = self.contracts.rules
+        self._send(rules.introduce(self.address, agent), f"introduce {agent} to {self.address}")
+        registry, _ = rules.newcomers_of(self.address)
+        payee = AgentIdentity(self._tally.node, registry).get_agent_wallet(agent)
+        return payee, rules.newcomer_of(self.address, payee)[1]
+
+    def accrue(self, scope: Scope, holder: str, token: str) -> int:
+        """Let a bucket count what has come in, so that user operations may spend it; return what it holds then."""
+        self._send(self.contracts.account.accrue(scope, holder, token), f"accrue {scope} {holder} {token}")
+        return self.contracts.account.bucket_of(scope, holder, token).balance
 
     def freeze(self, duration_s: int, by: str = senders.OWN) -> TxReceipt:
         """Stop everything but the owner's sweep, and kill every session for good; a guardian's or the owner's key."""

@@ -22,6 +22,7 @@ class Contracts:
     rules: policy_rules.PolicyRules
     queue: policy_queue.PolicyQueue
     changes: policy_changes.PolicyChanges
+    relay: str
     own: frozenset[str]
 
     @classmethod
@@ -29,13 +30,15 @@ class Contracts:
         """Return the contracts of the account at an address."""
         account = policy_account.PolicyAccount(node, address)
         rules, queue, changes = account.rules(at=at), account.queue(at=at), account.changes(at=at)
+        relay = account.relay(at=at)
         return cls(
             account.address,
             account,
             policy_rules.PolicyRules(node, rules),
             policy_queue.PolicyQueue(node, queue),
             policy_changes.PolicyChanges(node, changes),
-            frozenset((account.address, rules, queue, changes, account.relay(at=at))),
+            relay,
+            frozenset((account.address, rules, queue, changes, relay)),
         )
 
     def call_of(self, setter: Setter) -> Call:

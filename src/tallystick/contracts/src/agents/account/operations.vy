@@ -5,8 +5,8 @@
 @notice  A nonce's upper 160 bits are the session, 32 more are a lane, so one session's operations run side by side.
 @custom:invariant The most that an operation's gas may cost is out of the native buckets before the operation is accepted,
                   and nothing of it comes back: what the EntryPoint does not use stays as this account's deposit there.
-@custom:security  Validation reads no time (ERC-7562): it goes by what the buckets held when last counted. Let anybody
-                  call `accrue` before.
+@custom:security  Validation keeps ERC-7562's rules: it reads no time, so it goes by what the buckets held when last
+                  counted (let anybody call `accrue` before), and no storage but the account's own.
 """
 
 from ....interfaces import IPolicyAccount
@@ -41,9 +41,8 @@ def validateUserOp(operation: IPolicyAccount.PackedUserOperation, digest: bytes3
     word: uint256 = sessions._words[session]
     assert sessions._is_of_epoch(word), "sessions: not live"
     sessions._check_level(word, sessions._BOUNDED)
-    window: uint256 = (word >> 56 & _M48) << 160 | (word >> 8 & _M48) << 208
-    if signatures._recovered(digest, operation.signature) != session:
-        return window | 1
+    # A wrong signature goes on to the end, so that gas can be estimated before there is one: the EntryPoint undoes it.
+    failed: uint256 = convert(signatures._recovered(digest, operation.signature) != session, uint256)
     if len(operation.paymaster_and_data) == 0:
         limits: uint256 = convert(operation.account_gas_limits, uint256)
         gas_limit: uint256 = (limits >> 128) + (limits & _M128) + operation.pre_verification_gas
@@ -53,8 +52,9 @@ def validateUserOp(operation: IPolicyAccount.PackedUserOperation, digest: bytes3
         buckets._debit(buckets._ACCOUNT, empty(address), _NATIVE, cost, False)
         audit._link(session, _GAS, msg.sender, _NATIVE, cost, digest, empty(bytes32), True)
         if missing != 0:
-            raw_call(msg.sender, b"", value=missing)
-    return window
+            # All the gas, without asking how much: the compiler's own way reads GAS too early for ERC-7562.
+            raw_call(msg.sender, b"", value=missing, gas=2**32 - 1)
+    return failed | (word >> 56 & _M48) << 160 | (word >> 8 & _M48) << 208
 
 
 @external
