@@ -67,7 +67,7 @@ class Judge:
     others: dict[tuple[str, str], int] = field(default_factory=dict)  # (token, whoever is not allowed) to balance
     frozen: bool = False
     used_slots: set[bytes] = field(default_factory=set)
-    by_period: dict[int, int] = field(default_factory=dict)
+    slot_times: list[int] = field(default_factory=list)
     left: dict[str, int] = field(default_factory=dict)
 
     def see(self, now, balances, others, slot_payments):
@@ -88,9 +88,10 @@ class Judge:
             assert nonce not in self.used_slots, "a slot paid twice"
             assert amount <= self.slot_cap
             self.used_slots.add(nonce)
-            period = now // self.slot_period_s
-            self.by_period[period] = self.by_period.get(period, 0) + 1
-            assert self.by_period[period] <= self.slots_total
+            self.slot_times.append(now)
+            for number, first in enumerate(self.slot_times):
+                periods = -(-(now - first + 1) // self.slot_period_s) + 1
+                assert len(self.slot_times) - number <= periods * self.slots_total
         for key, before in self.others.items():
             assert others[key] <= before, f"{key} is not allowed and got {others[key] - before}"
         self.held, self.others = balances, others

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tallystick.agents.policy.slots import slot_period
 from tallystick.chain.bindings.policy_account import PackedUserOperation
 from tallystick.chain.bindings.token import AuthorizationUsed, Transfer
 from tallystick.chain.calls import Call
@@ -204,7 +205,7 @@ class AttackMachine(RuleBasedStateMachine):
         kind=st.sampled_from([TRANSFER_TYPE, TRANSFER_TYPE, RECEIVE_TYPE]), bring=st.booleans(),
     )  # fmt: skip
     def authorize(self, payee, amount, slot, ahead, kind, bring):
-        period = self.wallet.now() // HOUR + ahead
+        period = slot_period(slot, HOUR, self.wallet.now()) + ahead
         call, _, _ = authorization(self.wallet, amount, self.payee(payee), slot, period=period, kind=kind)
         self.old.append(call)
         if bring:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from eth_abi.abi import encode
 
+from tallystick.agents.policy.slots import slot_period
 from tallystick.chain.bindings.policy_account import ActionLogged, Denied
 from tallystick.chain.bindings.policy_relay import Redeemed
 from tallystick.chain.bindings.token import Token
@@ -84,7 +85,7 @@ def paying(world):
 def authorization(wallet, amount=100, payee=None, slot=0, *, period=None, before=None, kind=TRANSFER_TYPE, who=None):
     """Return (the token's call, the digest, the signature) of an EIP-3009 authorization."""
     session = who or wallet.session
-    period = wallet.now() // HOUR if period is None else period
+    period = slot_period(slot, HOUR, wallet.now()) if period is None else period
     before = wallet.now() + 600 if before is None else before
     nonce = wallet.world.relay.slot_nonce(wallet.session, period, slot)
     values = (wallet.address, payee or wallet.payee, amount, 0, before, nonce)
@@ -264,6 +265,22 @@ def test_an_authorization_beyond_the_slots_is_answered_no(paying, given):
         given["before"] = paying.now() + DAY + 1
     _, digest, signature = authorization(paying, **given)
     assert asked(paying, digest, signature) == NO
+
+
+def test_an_even_and_an_odd_slot_change_periods_half_a_period_apart(paying):
+    at_start = [authorization(paying, slot=slot)[1:] for slot in (0, 1)]
+    paying.wait(HOUR // 2 - 10)
+    assert [asked(paying, *one) for one in at_start] == [YES, YES]
+    paying.wait(10)
+    assert [asked(paying, *one) for one in at_start] == [YES, NO]
+    in_the_middle = [authorization(paying, slot=slot, before=paying.now() + HOUR)[1:] for slot in (0, 1)]
+    paying.wait(HOUR // 2 - 2)
+    assert [asked(paying, *one) for one in in_the_middle] == [NO, YES]  # in flight over the even slots' edge
+    assert asked(paying, *authorization(paying, slot=1, period=paying.now() // HOUR)[1:]) == YES
+    paying.wait(HOUR // 2 - 2)
+    assert asked(paying, *in_the_middle[1]) == YES
+    paying.wait(2)
+    assert asked(paying, *in_the_middle[1]) == NO
 
 
 def test_an_authorization_of_another_period_is_answered_no(paying):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tallystick.agents.policy.slots import slot_period
 from tallystick.chain.abi import encode_call
 from tallystick.chain.bindings.policy_queue import Proposed
 from tallystick.chain.calls import Call
@@ -172,19 +173,18 @@ def _arbitrary_digest(scene: Scene) -> str:
 
 def _every_slot(scene: Scene) -> str:
     """Use all slots of a period, which is allowed, then one more, and one of the next period."""
-    period = scene.stage.now_s() // HOUR_S
-    if (reason := _by_slot(scene, period, 0, SLOT_CAP)) or (reason := _by_slot(scene, period, 1, SLOT_CAP)):
+    if (reason := _by_slot(scene, 0, SLOT_CAP)) or (reason := _by_slot(scene, 1, SLOT_CAP)):
         return f"too early: {reason}"
-    return _by_slot(scene, period, SLOTS, SLOT_CAP)
+    return _by_slot(scene, SLOTS, SLOT_CAP)
 
 
 def _over_slot_cap(scene: Scene) -> str:
     scene.stage.wait(HOUR_S)
-    return _by_slot(scene, scene.stage.now_s() // HOUR_S, 0, SLOT_CAP + 1)
+    return _by_slot(scene, 0, SLOT_CAP + 1)
 
 
 def _wrong_period(scene: Scene) -> str:
-    return _by_slot(scene, scene.stage.now_s() // HOUR_S + 1, 0, SLOT_CAP)
+    return _by_slot(scene, 0, SLOT_CAP, periods_ahead=1)
 
 
 def _expired(scene: Scene) -> str:
@@ -193,8 +193,7 @@ def _expired(scene: Scene) -> str:
 
 def _after_freeze(scene: Scene) -> str:
     reasons = [scene.pay(who, "provider", UNIT) for who in ("agent", "helper")]
-    period = scene.stage.now_s() // HOUR_S
-    by_slot = _by_slot(scene, period, 0, SLOT_CAP)
+    by_slot = _by_slot(scene, 0, SLOT_CAP)
     return reasons[0] if all((*reasons, by_slot)) else ""
 
 
@@ -235,9 +234,10 @@ def _asked(scene: Scene, digest: bytes, signature: bytes) -> bool:
         return False
 
 
-def _by_slot(scene: Scene, period: int, slot: int, amount: int) -> str:
+def _by_slot(scene: Scene, slot: int, amount: int, *, periods_ahead: int = 0) -> str:
     """Bring an EIP-3009 authorization that the agent's key signed; return why the token refused it."""
     agent, provider = scene.stage["agent"], scene.stage["provider"].address
+    period = slot_period(slot, HOUR_S, scene.stage.now_s()) + periods_ahead
     nonce = scene.relay.slot_nonce(agent.address, period, slot)
     paid = Authorization(scene.address, provider, amount, 0, scene.stage.now_s() + HOUR_S, nonce)
     r_s_v = agent.sign(paid.digest(_domain(scene)))

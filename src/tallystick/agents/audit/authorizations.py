@@ -13,6 +13,7 @@ from dataclasses import replace
 from tallystick.agents.audit.evidence import Evidence, is_authorization
 from tallystick.agents.audit.findings import Area, Finding, Movement, Tie
 from tallystick.agents.audit.offices import Office, Offices, is_able
+from tallystick.agents.policy.slots import slot_period
 from tallystick.chain.bindings.token import AuthorizationUsed
 from tallystick.core.authorization import Bringer
 from tallystick.core.digest import keccak
@@ -77,7 +78,7 @@ def _faults(one: Movement, office: Office, period: int, slot: int) -> Iterator[s
     if not terms.slots or one.token != terms.slot_token:
         yield "not of its slots' token"
         return
-    if period != one.at // terms.slot_period_s:
+    if period != slot_period(slot, terms.slot_period_s, one.at):
         yield "not of the period in which it was taken"
     if slot >= terms.slots:
         yield f"of slot {slot}, beyond its {terms.slots}"

@@ -1178,7 +1178,7 @@ class PolicyAccount:
         )
 
     def is_valid_signature(self, digest: bytes, signature: bytes, *, at: BlockId = "latest") -> bytes:
-        """Say yes to nothing but these, for whole live sessions of level 2 and above, never frozen: 288 bytes, abi_encode(token, to, value, validAfter, validBefore, nonce, r, s, v): an EIP-3009 transfer of the session's slot token to an allowed counterparty without a bucket of its own, value ≤ slot cap, whose nonce is session (160 bits) ‖ now // slot_period_s (64 bits) ‖ slot (32 bits) with slot < slots; 192 bytes, abi_encode(channel contract, channel id, amount, r, s, v): a voucher of a channel that this account opened, at an allowed counterparty; any other length but 65: a digest that the owner approved.
+        """Say yes to nothing but these, for whole live sessions of level 2 and above, never frozen: 288 bytes, abi_encode(token, to, value, validAfter, validBefore, nonce, r, s, v): an EIP-3009 transfer of the session's slot token to an allowed counterparty without a bucket of its own, value ≤ slot cap, whose nonce is session (160 bits) ‖ period (64 bits) ‖ slot (32 bits) with slot < slots, in its period of now: now // slot_period_s, of odd slots (now + slot_period_s // 2) // slot_period_s; 192 bytes, abi_encode(channel contract, channel id, amount, r, s, v): a voucher of a channel that this account opened, at an allowed counterparty; any other length but 65: a digest that the owner approved.
 
         digest     what is signed
         signature  how

@@ -189,7 +189,7 @@ class PolicyRelay:
         """Return the EIP-3009 nonce of a slot: session (160 bits) ‖ period (64 bits) ‖ slot (32 bits).
 
         session  the key
-        period   now // slot_period_s
+        period   now // slot_period_s; of odd slots (now + slot_period_s // 2) // slot_period_s
         slot     below the session's number of slots
         """
         answer: tuple[bytes] = read(

@@ -65,13 +65,17 @@ def _is_authorization(account: address, digest: bytes32, signature: Bytes[1024])
         signature, (address, address, uint256, uint256, uint256, uint256, uint256, uint256, uint256)
     )
     session: address = convert(nonce >> 96, address)
+    slot: uint256 = nonce & (2**32 - 1)
     terms: IPolicyAccount.Session = staticcall IPolicyAccount(account).session_of(session)
+    period_s: uint256 = convert(terms.slot_period_s, uint256)
+    # Odd slots change periods in the middle of even ones': whoever pays has one whose period ends no sooner than in half.
+    shift_s: uint256 = (slot & 1) * (period_s // 2)
     if (
         terms.slots == 0
         or token != terms.slot_token
         or amount > convert(terms.slot_cap, uint256)
-        or nonce & (2**32 - 1) >= convert(terms.slots, uint256)
-        or (nonce >> 32) & (2**64 - 1) != block.timestamp // convert(terms.slot_period_s, uint256)
+        or slot >= convert(terms.slots, uint256)
+        or (nonce >> 32) & (2**64 - 1) != (block.timestamp + shift_s) // period_s
         or valid_before > min(convert(terms.valid_until, uint256), block.timestamp + _AHEAD_S_MAX)
     ):
         return False
