@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tallystick.cli.main import run
+from tests.cli.agent_kit import make_sealed
 
 Tally = Callable[..., tuple[int, Any]]
 
@@ -43,3 +44,18 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(tally: Tally, made_once: Path, tmp_path: Path) -> Path:
     """Make a workspace on an embedded chain with the contracts deployed: a copy, since deploying takes a second."""
     return Path(shutil.copytree(made_once, tmp_path / ".tally"))
+
+
+@pytest.fixture(scope="session")
+def sealed_once(made_once: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A workspace with the sealed wallet `bot`, which nobody may write to; and the address of the token it holds."""
+    folder = tmp_path_factory.mktemp("sealed once")
+    return folder, make_sealed(Path(shutil.copytree(made_once, folder / ".tally")), folder)
+
+
+@pytest.fixture
+def token(tally: Tally, sealed_once: tuple[Path, str], tmp_path: Path) -> str:
+    """Make a workspace with the sealed wallet `bot`, a copy; return the address of the token that it holds."""
+    folder, address = sealed_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return address

@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tallystick.chain.deploy import deploy
-from tallystick.cli.main import run
-from tallystick.tally import Tally
-
 FOR = ("--for", "an example")
-
-
-@pytest.fixture(scope="module")
-def sealed_once(made_once: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A workspace with the sealed wallet `bot`, which holds 100 of a token; and the token's address."""
-    folder = tmp_path_factory.mktemp("sealed once")
-    path = Path(shutil.copytree(made_once, folder / ".tally"))
-    with Tally.open(path, lambda _: "") as opened:
-        arguments = ["Example Dollar", "USD", 6, 10**12, opened.account.address]
-        token = deploy(opened.outbox, "Token", arguments=arguments).address
-    where, file = ("-w", str(path)), str(folder / "bot.toml")
-    new = ("--guardian", "guard", "--token", token, "--payee", "shop", "--file", file)
-    assert run(["agent", "new", "bot", *where, *new]) == 0
-    text = Path(file).read_text("utf-8")
-    queue = '[queue]\nthreshold = 1\nopen = 2\ndelay = "0s"\nveto_delay = "0s"\n'
-    text = text.replace("[terms]", f'approvers = ["{_key(path, "boss")}"]\n\n{queue}\n[terms]')
-    Path(file).write_text(text.replace("# What raises", "#", 1), "utf-8")
-    assert run(["agent", "policy", "apply", "bot", file, "--yes", *where]) == 0
-    assert run(["agent", "wallet", "fund", "bot", "100", "--token", token, *where]) == 0
-    assert run(["agent", "wallet", "seal", "bot", "--yes", *where]) == 0
-    return folder, token
-
-
-def _key(path: Path, name: str) -> str:
-    with Tally.open(path, lambda _: "") as opened:
-        return opened.agents.address(name)
-
-
-@pytest.fixture
-def token(tally: Any, sealed_once: tuple[Path, str], tmp_path: Path) -> str:
-    folder, address = sealed_once
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    return address
 
 
 def test_a_session_pays_within_its_budget_and_no_more(tally: Any, token: str) -> None:
@@ -69,7 +29,7 @@ def test_a_key_without_a_session_does_nothing(tally: Any, token: str) -> None:
 
 
 def test_what_is_beyond_the_cap_passes_with_an_approval(tally: Any, token: str) -> None:
-    propose = ("agent", "queue", "propose", "bot", "bot", "stranger", "30", "--token", token, *FOR)
+    propose = ("agent", "queue", "pay", "bot", "bot", "stranger", "30", "--token", token, *FOR)
     status, item = tally(*propose)
     assert (status, item["state"], item["max_debit"]) == (0, "open", "30000000")
     assert tally("agent", "queue", "run", "bot", item["item"])[1]["code"] == "queue: not approved"
@@ -140,12 +100,6 @@ def test_a_policy_is_checked_explained_compared_and_replayed(tally: Any, token: 
     assert tally("agent", "policy", "diff", "bot", "now.toml")[0] == 0
 
 
-def test_a_call_by_hand_meets_the_same_rules(tally: Any, token: str) -> None:
-    approve = "0x095ea7b3" + "00" * 64
-    assert tally("agent", "act", "bot", "bot", token, approve, *FOR)[1]["code"] == "rules: no rule"
-    assert tally("agent", "act", "bot", "bot", token, "zz", *FOR)[1]["code"] == "cli.data"
-
-
 def test_an_audit_balances_and_names_a_record_that_is_gone(tally: Any, token: str, tmp_path: Path) -> None:
     _, paid = tally("agent", "pay", "bot", "bot", "shop", "3", "--token", token, *FOR)
     tally("agent", "pay", "bot", "bot", "stranger", "3", "--token", token, *FOR)
@@ -163,7 +117,7 @@ def test_an_audit_balances_and_names_a_record_that_is_gone(tally: Any, token: st
 
 def test_what_is_not_there_is_said_with_what_to_do(tally: Any, workspace: Path) -> None:
     status, error = tally("agent", "wallet", "show", "nobody")
-    assert (status, error["code"], "agent new" in error["hint"]) == (2, "deployments.absent", True)
+    assert (status, error["code"], "agent new" in error["hint"]) == (2, "agent.wallet", True)
     status, made = tally("agent", "wallet", "create", "purse", "--guardian", "guard", "--raise-delay", "1h")
     assert status == 0
     assert tally("agent", "wallet", "create", "purse", "--guardian", "guard") == (0, made)

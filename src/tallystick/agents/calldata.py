@@ -7,13 +7,13 @@ fit its type is refused, with the argument's number.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from tallystick.agents.policy.signatures import TRANSFER_OF_COIN, CallForm, members_of, parse_call
 from tallystick.chain.abi import encode_call
+from tallystick.core import canonical
 from tallystick.core.errors import InvalidInput
 
 AddressOf = Callable[[str], str]
@@ -83,7 +83,7 @@ def _checked(kind: str, text: str, address_of: AddressOf, at: int) -> object:
     try:
         value = _value(kind, _listed(text) if kind.endswith((")", "]")) else text, address_of)
         encode_call("", (kind,), (value,))
-    except (_Misfit, RecursionError):
+    except _Misfit:
         raise _misfit(kind, text, at) from None
     except InvalidInput as error:
         if error.code == "abi.argument":
@@ -99,14 +99,14 @@ class _Misfit(Exception):
 def _misfit(expected: str, text: str, at: int) -> InvalidInput:
     return InvalidInput(
         "calldata.argument", f"argument {at} does not fit", expected=expected, got=ascii(text)[:80],
-        hint='numbers are in smallest units; lists are JSON, like ["1", "2"]',
+        hint='numbers are in smallest units; lists are JSON, like ["1", "2"], large numbers in quotes',
     )  # fmt: skip
 
 
 def _listed(text: str) -> object:
     try:
-        return json.loads(text)
-    except ValueError:
+        return canonical.parse(text.encode("utf-8", "surrogatepass"), "a list")
+    except InvalidInput:
         raise _Misfit from None
 
 
@@ -118,7 +118,7 @@ def _value(kind: str, item: object, address_of: AddressOf) -> object:
         if len(kinds) != len(items):
             raise _Misfit
         return tuple(_value(one, each, address_of) for one, each in zip(kinds, items, strict=True))
-    text = json.dumps(item) if isinstance(item, bool | int) else item  # a list of JSON may hold them bare
+    text = str(item).lower() if isinstance(item, bool | int) else item  # a list of JSON may hold them bare
     if not isinstance(text, str):
         raise _Misfit
     return _atom(kind, text, address_of)
