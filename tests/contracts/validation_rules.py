@@ -1,4 +1,4 @@
-"""The rules of ERC-7562 for the validation of a user operation, checked on a trace: what bundlers ask before they relay.
+"""The rules of ERC-7562 for validating a user operation, checked on a trace: what bundlers ask before they relay.
 
 `violations` looks at what an account did from the EntryPoint's `validateUserOp` on: instructions, calls and storage.
 What concerns factories and paymasters, their stakes and reputation, is left to those who write such; an account of ours
@@ -16,9 +16,8 @@ from tests.contracts.validation_trace import (
     CALL,
     CALLCODE,
     CALLS,
-    DELEGATECALL,
     KECCAK256,
-    STATICCALL,
+    UNKNOWN,
     Frame,
     Step,
     address_of,
@@ -26,7 +25,7 @@ from tests.contracts.validation_trace import (
 
 VALIDATE = bytes.fromhex("19822f7c")
 DEPOSIT_TO = keccak(b"depositTo(address)")[:4]
-GAS, CREATE2, INVALID, ISZERO, EXTCODESIZE = 0x5A, 0xF5, 0xFE, 0x15, 0x3B
+GAS, CREATE2, ISZERO, EXTCODESIZE = 0x5A, 0xF5, 0x15, 0x3B
 BANNED = {
     0x32: "ORIGIN", 0x3A: "GASPRICE", 0x40: "BLOCKHASH", 0x41: "COINBASE", 0x42: "TIMESTAMP", 0x43: "NUMBER",
     0x44: "PREVRANDAO", 0x45: "GASLIMIT", 0x48: "BASEFEE", 0xF0: "CREATE", 0xFE: "INVALID", 0xFF: "SELFDESTRUCT",
@@ -34,7 +33,8 @@ BANNED = {
 STAKED_ONLY = {0x31: "BALANCE", 0x47: "SELFBALANCE"}
 CODE_READS = {0x3B: "EXTCODESIZE", 0x3C: "EXTCODECOPY", 0x3F: "EXTCODEHASH"}
 STORAGE = {0x54: "SLOAD", 0x55: "SSTORE", 0x5C: "TLOAD", 0x5D: "TSTORE"}
-PRECOMPILES = {f"0x{number:040x}" for number in range(1, 10)}
+PRECOMPILES = range(1, 10)
+RESERVED_MAX = 0x1FF  # where networks put precompiles
 ASSOCIATED_SPAN = 128
 
 
@@ -86,8 +86,8 @@ def _hashed(inner: list[Frame], account: str) -> Iterator[int]:
 
 
 def _of_frame(frame: Frame, scope: Scope) -> Iterator[Violation]:
-    if not frame.steps[-1].op == INVALID and not frame.ended_by_itself:
-        yield Violation("OP-020", "the machine ended a message: out of gas, or no such instruction")
+    if not frame.ended_by_itself:
+        yield Violation("OP-020", "the machine ended a message, for want of gas or at a bad jump")
     follow = [*frame.steps[1:], None]
     for step, after in zip(frame.steps, follow, strict=True):
         yield from _of_instruction(step, after)
@@ -102,6 +102,8 @@ def _of_frame(frame: Frame, scope: Scope) -> Iterator[Violation]:
 def _of_instruction(step: Step, after: Step | None) -> Iterator[Violation]:
     if step.op in BANNED:
         yield Violation("OP-011", BANNED[step.op])
+    if step.op == UNKNOWN:
+        yield Violation("OP-013", "an instruction that there is not")
     if step.op in STAKED_ONLY:
         yield Violation("OP-080", STAKED_ONLY[step.op])
     if step.op == CREATE2:
@@ -130,8 +132,8 @@ def _of_call(frame: Frame, step: Step, scope: Scope) -> Iterator[Violation]:
         return
     if amount != 0:
         yield Violation("OP-061", "a call with value")
-    if target in PRECOMPILES:
-        if step.op not in (CALL, STATICCALL, DELEGATECALL):
-            yield Violation("OP-062", "CALLCODE of a precompile")
-    elif not scope.has_code(target):
+    number = int(target, 16)
+    if number <= RESERVED_MAX and number not in PRECOMPILES:
+        yield Violation("OP-062", "a precompile that is not everywhere, or looks at the chain")
+    elif number > RESERVED_MAX and not scope.has_code(target):
         yield Violation("OP-041", "a call where there is no code")

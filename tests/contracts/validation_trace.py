@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from eth.vm.logic.invalid import InvalidOpcode
 from eth.vm.opcode import as_opcode
 
 from tallystick.chain.embedded.rpc_state import read_message
@@ -18,6 +19,7 @@ from tallystick.chain.embedded.simulate import Simulation
 
 STOP, KECCAK256 = 0x00, 0x20
 CALL, CALLCODE, RETURN, DELEGATECALL, STATICCALL, REVERT, SELFDESTRUCT = 0xF1, 0xF2, 0xF3, 0xF4, 0xFA, 0xFD, 0xFF
+INVALID, UNKNOWN = 0xFE, -1  # any code that no instruction has
 CREATES = (0xF0, 0xF5)
 CALLS = (CALL, CALLCODE, DELEGATECALL, STATICCALL)
 GAS_LIMIT = 16_000_000
@@ -49,8 +51,8 @@ class Frame:
 
     @property
     def ended_by_itself(self) -> bool:
-        """Whether the code stopped, and not the machine: gas, a bad jump or an unknown instruction."""
-        return self.steps[-1].op in (STOP, RETURN, REVERT, SELFDESTRUCT)
+        """Whether the code stopped, and not the machine: for want of gas, or at a bad jump."""
+        return self.steps[-1].op in (STOP, RETURN, REVERT, SELFDESTRUCT, INVALID, UNKNOWN)
 
     def walk(self) -> Iterator[Frame]:
         """Yield this frame and every one in it."""
@@ -111,7 +113,11 @@ class _Noting(Simulation):
 
             return as_opcode(run, instruction.mnemonic, 0)
 
-        noted = {code: noting(code, instruction) for code, instruction in Computation.opcodes.items()}
+        class Noted(dict[int, Any]):
+            def __missing__(self, code: int) -> Any:
+                return noting(code if code == INVALID else UNKNOWN, InvalidOpcode(code))
+
+        noted = Noted((code, noting(code, instruction)) for code, instruction in Computation.opcodes.items())
         self._state.computation_class = type("NotingComputation", (Computation,), {"opcodes": noted})
 
 
@@ -122,16 +128,16 @@ def _step_of(code: int, computation: Any) -> Step:
     return Step(pc, code, computation.msg.depth + 1, stack, _read(code, stack, bytes(computation._memory._bytes)))
 
 
-def trace_anvil(anvil: Any, to: str, data: bytes, sender: str) -> list[Step]:
+def trace_anvil(ledger: Any, to: str, data: bytes, sender: str) -> list[Step]:
     """Return the steps of a call to anvil at its newest block."""
     asked = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(GAS_LIMIT)}
-    told = anvil.rpc("debug_traceCall", asked, "latest", {"enableMemory": True, "disableStorage": True})
+    told = ledger.anvil.rpc("debug_traceCall", asked, "latest", {"enableMemory": True, "disableStorage": True})
     return [_step_told(one) for one in told["structLogs"]]
 
 
 def _step_told(one: dict[str, Any]) -> Step:
     stack = tuple(int(word, 16) for word in reversed(one["stack"][-STACK_SEEN:]))
-    code = _CODES.get(one["op"], 0xFE)
+    code = _CODES.get(one["op"], UNKNOWN)
     words = one.get("memory") or () if code in _READS else ()
     memory = b"".join(bytes.fromhex(word.removeprefix("0x")) for word in words)
     return Step(one["pc"], code, one["depth"], stack, _read(code, stack, memory))
@@ -144,4 +150,8 @@ def _read(code: int, stack: tuple[int, ...], memory: bytes) -> bytes:
     return memory[start : start + length].ljust(min(length, 2**20), b"\0")
 
 
-_CODES = {instruction.mnemonic: code for code, instruction in Computation.opcodes.items()} | {"KECCAK256": KECCAK256}
+_CODES = {instruction.mnemonic: code for code, instruction in Computation.opcodes.items()} | {
+    "KECCAK256": KECCAK256,
+    "INVALID": INVALID,
+    "DIFFICULTY": 0x44,
+}
