@@ -46,11 +46,13 @@ lint: $(VENV)/.dev-ready
 test: lint
 	$(ANVIL)
 	$(ENTRY_POINT)
+	tools/install_bubblewrap.sh
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: lint
 	$(ANVIL)
 	$(ENTRY_POINT)
+	tools/install_bubblewrap.sh
 	TALLYSTICK_LONG=1 $(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.dev-ready

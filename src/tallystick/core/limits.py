@@ -181,6 +181,19 @@ HTTP_DRAIN_S: Final = 10.0  # after a stop is asked for, how long answers under 
 HTTP_BACKLOG: Final = 1_024  # connections the kernel holds until they are accepted; a burst of clients is no fault
 HTTP_SWEEP_S: Final = 0.5  # between two looks at the deadlines above
 
+# --- ASGI services of agents
+ASGI_BODY_BYTES_MAX: Final = 2 * 2**20  # one request; a paid call with its tensors or a message with its parts fits
+BENCH_THREADS: Final = 2  # workspaces open at once behind a service; verbs that wait for a block hold one
+BENCH_QUEUE_MAX: Final = 64  # verbs waiting for one of them; more would wait longer than clients do
+
+# --- the model context protocol
+MCP_ARGUMENTS_BYTES_MAX: Final = 2**20  # arguments of one call; a receipt with its entry is the largest of ours
+MCP_DEPTH_MAX: Final = 32  # levels of arguments; nested tensors need the rank and three
+MCP_ROWS_MAX: Final = 200  # rows of one list in a result: a model reads them all, and pays for each
+MCP_TOKEN_CHARS_MIN: Final = 32  # of the secret that opens a wallet over HTTP: 128 bits in hexadecimal
+MCP_SHAPES_KEPT: Final = 256  # compiled schemas; a server has some twenty
+MCP_RECEIPT_TRIES_MAX: Final = 12  # looks for a receipt, a quarter of a second apart; a checkpoint comes each second
+
 # --- HTTP dialers
 DIAL_CONNECT_S: Final = 5.0  # to reach a server that is up
 DIAL_ANSWER_S: Final = 60.0  # sent to answered; twice what our own servers allow themselves
@@ -291,6 +304,7 @@ SCORING_FACTS_MAX: Final = 1_000_000  # payments of one graph of trust; a hundre
 SCORING_SEEDS_MAX: Final = 1_000  # accounts a reader knows; a score is computed without each of them in turn
 SCORING_AMOUNT_MAX: Final = 2**96  # of one payment in its unit: 79 billion coins of 18 decimals
 SCORING_RATERS_MAX: Final = 100_000  # clients heard on one agent: edges of one network
+SCORING_OWN_MAX: Final = 10_000  # accounts that one agent ever belonged to or was paid at
 REGISTRATION_BYTES_MAX: Final = 256 * 2**10  # a file that an agent's URI, or its domain, leads to; most have 2 kB
 REGISTRATION_DEPTH_MAX: Final = 32  # levels of such a file; the ERC's own members need three
 REGISTRATION_LIST_MAX: Final = 1_024  # services, registrations or skills in it
@@ -298,3 +312,35 @@ REGISTRATION_TEXT_MAX: Final = 16_384  # characters of a description
 REGISTRATION_URI_MAX: Final = 8_192  # characters of an endpoint or an image, which may be a data: URI
 EMBEDDED_URI_CHARS_MAX: Final = 2_048  # of a data: URI on chain: the contract keeps no longer one
 CREDENTIAL_TEXT_MAX: Final = 512  # characters of an operator's name, number or contact
+
+# --- programs of others
+SANDBOX_PROGRAM_BYTES_MAX: Final = 2**20  # source text; what is larger is data, and data is given
+SANDBOX_CPU_S_MAX: Final = 3_600  # one program; longer work is cut into several
+SANDBOX_MEMORY_BYTES_MAX: Final = 16 * 2**30  # beyond it a machine of ours has none to give
+SANDBOX_OUTPUT_BYTES_MAX: Final = 64 * 2**20  # held in memory until the program ends
+
+# --- payments
+BOOK_CHECK_BYTES_MAX: Final = 16 * 2**20  # books up to this are checked whole on opening: 30 ms at most
+PAYMENT_HEADER_BYTES_MAX: Final = 12 * 2**10  # one payment header as sent; ours have 3 kB, and a request head 16 kB
+PAYMENT_DEPTH_MAX: Final = 16  # levels of a payment object; the deepest, a JSON schema in an extension, has 6
+PAYMENT_ACCEPTS_MAX: Final = 32  # ways to pay in one challenge; each network and token is one
+PAYMENT_TEXT_MAX: Final = 2_048  # characters of a URL, a description or an error in a payment object
+PAYMENT_SIGNATURE_BYTES_MAX: Final = 1_024  # of one signature: a key's has 65, a policy account's 288
+PAYMENT_BODY_BYTES_MAX: Final = 64 * 2**10  # of a request to a facilitator: payload and requirements, 5 kB as a rule
+PAYMENT_ANSWER_BYTES_MAX: Final = 2**20  # of an answer that is kept to be given again; a larger one is made again
+PAYMENT_ANSWER_KEPT_S: Final = 86_400.0  # so long; whoever lost an answer asks again within the hour
+PAYMENT_DELIVERIES_MAX: Final = 2  # times that an answer which was not kept is made again for one payment
+PAYMENT_TIMEOUT_S: Final = 300  # how long a payer's signature for one call lives, unless its seller says otherwise
+PAYMENT_TIMEOUT_S_MAX: Final = 3_600  # the longest that our payers sign for: a stolen signature is no good tomorrow
+PAYMENT_MARGIN_S: Final = 6  # an authorization that ends within it cannot be mined in time (x402 reference: 6)
+PAYMENT_CLAIM_S: Final = 120.0  # a claim whose holder has not ended it by then may be taken over: it has crashed
+PAYMENT_RETRY_AFTER_S: Final = 1  # told to who is to repeat the same payment; a block is mined in it, or a few
+PAYMENT_RESUME_MAX: Final = 1_000  # settlements of unknown outcome taken up again in one pass
+PURSE_WINDOW_S: Final = 86_400.0  # over which what a purse pays in all is limited
+PURSE_WARN_PERCENT: Final = 80  # of such a limit: from here on somebody is told
+PURSE_RESERVED_S: Final = 60.0  # a reservation that was not signed by then never will be: signing takes milliseconds
+SLOT_LIFE_S_MIN: Final = 15  # of a slot's period that is left: less cannot be verified, worked for and mined
+SETTLE_GAS_MAX: Final = 250_000  # of one settlement: a policy account's takes 140,000, a key's 70,000
+SETTLE_WAIT_S: Final = 30.0  # for a settlement to be mined, before its outcome is called unknown
+PAYER_FAILURES_MAX: Final = 5  # settlements of one payer that failed on chain within the window below; each cost gas
+PAYER_FAILURES_S: Final = 3_600.0
