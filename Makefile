@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ANVIL = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
 ENTRY_POINT = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_entry_point.py
+SAFE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_safe.py
 
 .PHONY: demo test test-long lint bench artifacts docs lock clean help
 
@@ -57,6 +58,8 @@ test-long: lint
 
 bench: $(VENV)/.dev-ready
 	$(ANVIL)
+	$(ENTRY_POINT)
+	$(SAFE)
 	$(BIN)/python -m benches
 
 artifacts: $(VENV)/.dev-ready
