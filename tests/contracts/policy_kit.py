@@ -204,13 +204,17 @@ class Wallet:
 
     # --- the queue
 
-    def propose(self, amount, payee=None, valid_s=DAY, data=None, who=None):
-        """Propose a payment and return the item with its id."""
+    def proposing(self, amount, payee=None, valid_s=DAY, data=None):
         data = transfer_data(payee or self.payee, amount) if data is None else data
-        call = self.world.queue.propose(
+        return self.world.queue.propose(
             self.address, self.token.address, 0, data, self.token.address, amount, INTENT, valid_s
         )
-        mined = self.send(call, who or self.session)
+
+    def propose(self, amount, *given, who=None, **more):
+        """Propose a payment and return the item with its id."""
+        return self.proposed(self.send(self.proposing(amount, *given, **more), who or self.session))
+
+    def proposed(self, mined):
         (event,) = self.events(mined)
         assert isinstance(event.item, Item)
         return event.item, event.id
