@@ -22,6 +22,7 @@ from tallystick.core import merkle
 from tallystick.core.digest import keccak, sha256
 from tallystick.core.ticket import BatchPromise, ticket_domain
 from tests.contracts.agent_gas import agent_costs
+from tests.contracts.channel_gas import channel_costs
 from tests.contracts.committee_gas import committee_costs
 from tests.contracts.constructors import initcode_of
 from tests.contracts.direct_gas import direct_costs
@@ -76,7 +77,13 @@ def costs(ledger, execution, synthetic_proof, tmp_path_factory):
     made |= kernel_costs(ledger, execution)
     # Ids and signatures depend on the contract's address, and calldata costs by its zeros: ledgers of their own.
     for at, contracts in enumerate(
-        [(committee_costs, token_costs), (direct_costs, optimistic_costs), (agent_costs,), (policy_costs,)]
+        [
+            (committee_costs, token_costs),
+            (direct_costs, optimistic_costs),
+            (agent_costs,),
+            (policy_costs,),
+            (channel_costs,),
+        ]
     ):
         fresh = type(ledger)(tmp_path_factory.mktemp("fresh") / f"{at}.db")
         try:

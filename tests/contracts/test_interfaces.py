@@ -13,7 +13,7 @@ from tallystick.contracts import artifact, names, source
 
 TESTS = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("test_*.py")))
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec"
-HOLDS_MONEY = {"Committee", "OptimisticModel", "PolicyAccount"}
+HOLDS_MONEY = {"Committee", "OptimisticModel", "PaymentChannels", "PolicyAccount"}
 TAKES_NONE = {"DirectModel"}
 CHOSEN = {  # by whoever deploys, for ever
     "Token": {"name", "symbol", "decimals", "_NAME_HASH"},

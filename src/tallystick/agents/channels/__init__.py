@@ -1,0 +1,1 @@
+"""Payment channels: a deposit on chain, then a signature for each call."""
