@@ -130,3 +130,10 @@ def test_code_that_the_initcode_does_not_make_is_noticed(tmp_path: Path) -> None
         lying = Code("lying", ONE.initcode, ONE.code + b"\x00")
         with pytest.raises(VerificationFailed):
             deploy_codes(box, [lying])
+
+
+def test_without_an_outbox_nothing_can_be_put_anywhere() -> None:
+    for none in (None, "chain.db", ACCOUNT):
+        with pytest.raises(InvalidInput) as refused:
+            deploy_codes(none, (ONE,))  # type: ignore[arg-type]
+        assert (refused.value.code, refused.value.expected) == ("deploy.outbox", "an Outbox")

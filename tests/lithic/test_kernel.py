@@ -256,3 +256,24 @@ def test_what_is_no_answer_is_not_read_as_one(output: bytes) -> None:
     with pytest.raises(InvalidInput):
         read_answer(output, 1)
     assert read_answer((32).to_bytes(32) + (1).to_bytes(32) + b"\xff" * 32, 1) == (-1,)
+
+
+@pytest.mark.parametrize("nothing", [None, 7, 1.5])
+def test_what_is_no_row_is_refused_in_words(large: Kernel, nothing: object) -> None:
+    for ask, code in (
+        (large.predict, "kernel.input"),
+        (large.run, "kernel.input"),
+        (large.gas, "kernel.input"),
+        (large.encode, "kernel.rows"),
+        (large.predict_raw, "kernel.rows"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            ask(nothing)  # type: ignore[arg-type]
+        assert (refused.value.code, refused.value.got) == (code, type(nothing).__name__)
+
+
+def test_a_kernel_is_deployed_through_an_outbox_and_nothing_else(large: Kernel) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        large.deploy(None)  # type: ignore[arg-type]
+    assert refused.value.code == "deploy.outbox"
+    assert "outbox" in refused.value.hint

@@ -75,10 +75,16 @@ def creation_gas(one: Code) -> int:
 def deploy_codes(outbox: Outbox, codes: Sequence[Code], *, timeout_s: float = OUTBOX_WAIT_S) -> list[PlacedCode]:
     """Return where each contract is, after making those that are not there yet, all at once.
 
-    raises  InvalidInput "deploy.size", "deploy.gas"; Rejected "chain.insufficient_funds" before anything is sent;
+    raises  InvalidInput "deploy.outbox" for what is none, "deploy.size", "deploy.gas"; Rejected
+            "chain.insufficient_funds" before anything is sent;
             VerificationFailed "deploy.code" when other code is at an address; Unavailable when the chain does not
             answer or mine in time: the same call then goes on
     """
+    if not isinstance(outbox, Outbox):
+        raise InvalidInput(
+            "deploy.outbox", "transactions leave through an outbox", expected="an Outbox", got=type(outbox).__name__,
+            hint="`tally.outbox` is a workspace's",
+        )  # fmt: skip
     node = outbox.node
     missing = [one for one in {one.address: one for one in codes}.values() if not _is_there(node, one)]
     if missing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tallystick.agents.policy import Policy, read_policy
-from tallystick.cli.door import in_workspace, read_id
+from tallystick.cli.door import in_workspace, read_id, reading
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.core.limits import POLICY_BYTES_MAX
@@ -101,7 +101,9 @@ def at_wallet(function: Callable[..., R]) -> Callable[..., R]:
 
 def open_policy(path: Path) -> Policy:
     """Return the policy in a file; raises InvalidInput as `read_policy` and `read_bounded`."""
-    return read_policy(read_bounded(path, POLICY_BYTES_MAX))
+    data = read_bounded(path, POLICY_BYTES_MAX)
+    with reading(path, "docs/spec/policy-file.md says what a policy file holds; `tally agent policy new` writes one"):
+        return read_policy(data)
 
 
 def show_applied(output: Output, applied: Applied) -> None:

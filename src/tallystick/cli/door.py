@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -54,6 +55,17 @@ def in_workspace(function: Callable[..., R]) -> Callable[..., R]:
             return function(output, tally, *args, **options)
 
     return command
+
+
+@contextmanager
+def reading(path: Path, hint: str) -> Iterator[None]:
+    """Let whatever is wrong with what a file holds be said with the file's name, and with what to do."""
+    try:
+        yield
+    except InvalidInput as error:
+        error.message = f"{path}: {error.message}"
+        error.hint = error.hint or hint
+        raise
 
 
 def standard_input() -> BinaryIO:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from tallystick.cli.door import reading
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import CANONICAL_BYTES_MAX, KERNEL_TABLE_BYTES_MAX, ONNX_KERNEL_BYTES_MAX
@@ -46,7 +47,9 @@ def read_artifact(path: Path) -> Artifact:
     """Return what a kernel's file says; nothing of it is checked yet."""
     from tallystick.lithic.artifact import Artifact
 
-    return Artifact.from_bytes(read_bounded(path, CANONICAL_BYTES_MAX))
+    data = read_bounded(path, CANONICAL_BYTES_MAX)
+    with reading(path, "name a file that `tally lithic model build` wrote, NAME.kernel.json, unchanged"):
+        return Artifact.from_bytes(data)
 
 
 def read_origin(data: bytes, source: Path | None, sample: Path | None) -> Origin | None:

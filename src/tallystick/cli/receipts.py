@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.cli.assurance_door import advised
-from tallystick.cli.door import answers, ask_passphrase, workspace_option
+from tallystick.cli.door import answers, ask_passphrase, reading, workspace_option
 from tallystick.cli.kernel_inputs import read_artifact
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output
@@ -43,7 +43,9 @@ def verify(output: Output, receipt: Path, kernel: Path | None, offline: bool, ve
     from tallystick.lithic.receipts.checking import check_receipt
     from tallystick.lithic.receipts.receipt import AnswerReceipt
 
-    found = AnswerReceipt.from_bytes(read_bounded(receipt, CANONICAL_BYTES_MAX))
+    data = read_bounded(receipt, CANONICAL_BYTES_MAX)
+    with reading(receipt, "name the file that a `receipt` command wrote with --out, unchanged"):
+        found = AnswerReceipt.from_bytes(data)
     made = None
     if kernel is not None:
         output.note(f"checking {kernel.name}")

@@ -70,7 +70,9 @@ def parse(data: bytes, what: str = "document") -> Json:
             data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float
         )
     except (ValueError, RecursionError) as error:
-        raise InvalidInput("canonical.json", f"{what} is not UTF-8 JSON", got=str(error)[:120]) from None
+        raise InvalidInput(
+            "canonical.json", f"{what} is not UTF-8 JSON", expected="a text in JSON, as UTF-8", got=str(error)[:120]
+        ) from None
     _check(value, CANONICAL_DEPTH_MAX)
     return cast(Json, value)
 

@@ -123,6 +123,8 @@ class Kernel:
 
         wanted = len(self.model.input.fields)
         for row in rows:
+            if not hasattr(row, "__len__"):
+                raise InvalidInput("kernel.rows", "not a row", expected=f"{wanted} numbers", got=type(row).__name__)
             if len(row) != wanted:
                 raise InvalidInput("kernel.rows", "a row has another number of features", expected=wanted, got=len(row))
         if not rows:

@@ -85,7 +85,7 @@ def test_rows_of_numpy_are_computed_as_pythons_integers_are():
         assert pack(double.input, row) == bytes([200, 100])
 
 
-@pytest.mark.parametrize("row", [[1.0, 2], [1, "2"], [1, None], [1], [1, 2, 3], [1, 256], [-1, 2]])
+@pytest.mark.parametrize("row", [[1.0, 2], [1, "2"], [1, None], [1], [1, 2, 3], [1, 256], [-1, 2], None, 7])
 def test_an_input_that_is_no_integer_in_range_is_refused(row):
     for ask in (predict, lambda whole, x: pack(whole.input, x)):
         with pytest.raises(InvalidInput) as refused:

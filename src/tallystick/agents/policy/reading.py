@@ -25,7 +25,7 @@ from tallystick.core.limits import COIN_DECIMALS_MAX, POLICY_BYTES_MAX, POLICY_N
 FORMAT: Final = "tallystick-policy-1"
 _TOP: Final = ("format", "account", "roles", "terms")
 _TABLES: Final = ("addresses", "tokens", "payees", "rules", "sessions", "newcomers", "queue")
-_DELAY_S_MAX: Final = 2**32 - 1  # as the contract holds it
+_DELAY_S_MAX: Final = 366 * 86_400  # as the contract demands
 
 
 def read_policy(data: bytes) -> Policy:
@@ -38,7 +38,9 @@ def read_policy(data: bytes) -> Policy:
     try:
         found = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InvalidInput("policy.toml", f"policy is not TOML: {str(error)[:120]}") from None
+        raise InvalidInput(
+            "policy.toml", "policy is not TOML", expected="a text in TOML, as UTF-8", got=str(error)[:120]
+        ) from None
     _check_numbers(found)
     top = members(found, "policy", _TOP, _TABLES)
     if top["format"] != FORMAT:

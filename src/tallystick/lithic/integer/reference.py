@@ -81,6 +81,9 @@ def check_input(declared: Input, x: Sequence[int]) -> Vector:
 
     raises  InvalidInput "kernel.input"
     """
+    if not hasattr(x, "__len__"):
+        wanted = f"{len(declared.fields)} integers"
+        raise InvalidInput("kernel.input", "the input is no row", expected=wanted, got=type(x).__name__)
     if len(x) != len(declared.fields):
         raise InvalidInput("kernel.input", "wrong number of fields", expected=len(declared.fields), got=len(x))
     found = []
