@@ -52,7 +52,7 @@ def write_new(
     ).decode()  # fmt: skip
     if account:
         text = text.replace("[account]\n", f'[account]\naddress = "{account}"\n', 1)
-    write_atomic(path, text.encode())
+    write_atomic(path, text.encode(), new=True)
 
 
 @policy.command("new")
@@ -67,7 +67,7 @@ def write_new(
 def new(
     output: Output, tally: Tally, file: Path, session: str, guardian: str, token: str, payee: str, valid: int
 ) -> None:
-    """Write a careful policy to begin with: one guardian, token, payee and session, little to lose."""
+    """Write a careful policy to begin with, a new FILE: one guardian, token, payee and session, little to lose."""
     write_new(tally, file, guardian, token, payee, session, valid, None)
     output.result({"file": str(file), "digest": open_policy(file).digest().hex()})
 
@@ -181,9 +181,9 @@ def simulate(output: Output, tally: Tally, wallet: Wallet, file: Path, keys: tup
 @at_wallet
 @click.argument("file", type=FILE)
 def export(output: Output, tally: Tally, wallet: Wallet, file: Path) -> None:
-    """Write what WALLET holds now as a policy file."""
+    """Write what WALLET holds now as a policy file, FILE, which must not be there yet."""
     found = wallet.live().policy
-    write_atomic(file, write_policy(found))
+    write_atomic(file, write_policy(found), new=True)
     output.result({"wallet": wallet.address, "file": str(file), "digest": found.digest().hex()})
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallystick.agents.intents import Payment
+from tallystick.agents.policy.durations import say_time
 from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.cli.agent_door import at_wallet, by_option, to_item, yes_option
 from tallystick.cli.agent_reasons import call_arguments, calldata_of, reasons_of, why_options
@@ -43,6 +44,20 @@ def list_(output: Output, tally: Tally, wallet: Wallet, everything: bool) -> Non
     ]  # fmt: skip
     value = {"wallet": wallet.address, "items": [one.to_dict() for one in found]}
     output.result(value, table("items", ("item", "", "session", "target", "approvals", "expires"), rows))
+
+
+@queue.command("show")
+@at_wallet
+@click.argument("item")
+def show(output: Output, tally: Tally, wallet: Wallet, item: str) -> None:
+    """Show ITEM of WALLET's queue: what it does, in words, and what its session says that it is for."""
+    found = wallet.queue.find(to_item(item))
+    words, state = wallet.queue.say(found.item), found.state
+    until = say_time(found.item.expires)
+    output.result(
+        {**found.to_dict(), "words": list(words)},
+        [*words, f"{found.words}, with {state.approvals} approvals; until {until}"],
+    )
 
 
 @queue.command("pay")
@@ -128,7 +143,8 @@ def run(output: Output, tally: Tally, wallet: Wallet, item: str) -> None:
 def approve(output: Output, tally: Tally, wallet: Wallet, item: str, by: str, yes: bool) -> None:
     """Let ITEM of WALLET's queue pass, as one of several approvers."""
     wanted = wallet.queue.find(to_item(item))
-    output.note(f"calls {wanted.item.target} with {wanted.item.data.hex() or 'no data'}, {wanted.item.amount} wei")
+    for line in wallet.queue.say(wanted.item):
+        output.note(line)
     output.confirm("Let exactly this pass?", yes)
     wallet.queue.approve(wanted.id, by)
     show_item(output, wallet.queue.find(wanted.id))

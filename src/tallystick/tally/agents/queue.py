@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.chain.bindings.policy_queue import Item, ItemState, Proposed
-from tallystick.chain.coin import Coin
+from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.chain.facts import TxReceipt
-from tallystick.core.errors import InvalidInput
+from tallystick.core.errors import InvalidInput, Rejected, Unavailable, VerificationFailed
+from tallystick.core.ids import parse_address
 from tallystick.tally.agents import senders
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
+
+_TRANSFER: Final = bytes.fromhex("a9059cbb") + bytes(12)  # transfer(address,uint256), to a whole address
+_TRANSFER_BYTES: Final = 68
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,10 @@ class Waiting:
 class Queue:
     """The queue of one wallet."""
 
-    def __init__(self, tally: Tally, contracts: Contracts, first_block: int) -> None:
+    def __init__(self, tally: Tally, contracts: Contracts, first_block: int, intents: IntentStore) -> None:
         self._tally = tally
         self._contracts = contracts
+        self._intents = intents
         self._first_block = first_block
 
     def items(self) -> list[Waiting]:
@@ -68,6 +74,30 @@ class Queue:
                 hint="`tally agent queue list` shows the items",
             )  # fmt: skip
         return found
+
+    def say(self, item: Item) -> tuple[str, ...]:
+        """Return in words what an item does, exactly, and what it is for where its record is here."""
+        native = f"{Coin().format(item.amount)} of native coin"
+        lines = [f"sends {native} to {item.target}"]
+        if item.data:
+            lines = [f"calls {item.target} with 0x{item.data.hex()}" + (f" and {native}" if item.amount else "")]
+        if item.data[:16] == _TRANSFER and len(item.data) == _TRANSFER_BYTES:
+            payee, units = parse_address(f"0x{item.data[16:36].hex()}"), int.from_bytes(item.data[36:], "big")
+            lines.append(f"that is, as a token: moves {self._amount(item.target, units)} to {payee}")
+        if item.token != NATIVE:
+            lines.append(f"spends at most {self._amount(item.token, item.max_debit)}")
+        try:
+            record = self._intents.find(item.intent_hash).intent
+        except (InvalidInput, Unavailable, VerificationFailed):
+            return (*lines, "no record of it is here: ask who operates the agent what it is for")
+        return (*lines, f"for {record.purpose!r}, asked by {record.asked_by!r}, says the session's record")
+
+    def _amount(self, token: str, units: int) -> str:
+        """Return an amount of a token that a session named: it may call itself anything, or be none."""
+        try:
+            return f"{read_coin(self._tally.node, token).named(units)} of {token}"
+        except (InvalidInput, Rejected):
+            return f"{units} units of {token}, which is no token"
 
     def propose(
         self, session: str, target: str, data: bytes, amount: int, token: Coin, max_debit: int, intent_hash: bytes,

@@ -64,7 +64,7 @@ class Wallet:
     @cached_property
     def queue(self) -> Queue:
         """What waits for approval."""
-        return Queue(self._tally, self.contracts, self.first_block)
+        return Queue(self._tally, self.contracts, self.first_block, self._intents)
 
     # --- how it stands
 
