@@ -10,11 +10,14 @@ from fractions import Fraction
 from tallystick.agents.identity.names import KEY as NAME_KEY
 from tallystick.agents.identity.registration import Registration, embedded_file
 from tallystick.agents.scoring.trust import WHOLE, Rating
+from tallystick.core.amounts import format_amount
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import checksum_address
 from tallystick.index import Index
 
+NOBODY = "0x" + "00" * 20  # whom a token names where units are made or burnt
+_ROWS = 5_000  # of one answer of the index, which gives no more than twice as many
 _PAGE = 500  # agents looked at by one query
 STARRED = "starred"  # the tag of ERC-8004 for quality, 0 to 100
 
@@ -37,6 +40,37 @@ class Listed:
             "agent_id": self.agent_id, "owner": self.owner, "wallet": self.wallet, "domain": self.name, "uri": self.uri,
             "digest": self.digest.hex(), "registered_at": self.registered_at,
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Said:
+    """One piece of feedback, as the index has it."""
+
+    client: str
+    index: int
+    amount: int
+    decimals: int
+    tag1: str
+    tag2: str
+    endpoint: str
+    uri: str
+    digest: bytes
+    is_revoked: bool
+    responses: int
+    block: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON members."""
+        return {
+            "client": self.client, "index": self.index, "value": self.words, "tag1": self.tag1, "tag2": self.tag2,
+            "endpoint": self.endpoint, "uri": self.uri, "hash": self.digest.hex(), "revoked": self.is_revoked,
+            "responses": self.responses, "block": self.block,
+        }  # fmt: skip
+
+    @property
+    def words(self) -> str:
+        """The value as people write it."""
+        return ("-" if self.amount < 0 else "") + format_amount(abs(self.amount), self.decimals)
 
 
 Files = Callable[[bytes], bytes | None]  # what is at hand of the files that lie elsewhere, by SHA-256
@@ -111,12 +145,12 @@ class Directory:
         )  # fmt: skip
         return [_listed(row) for row in rows]
 
-    def find(self, wanted: Wanted, files: Files, limit: int = 100) -> Iterator[tuple[Listed, Registration]]:
-        """Yield the agents whose own file says what is wanted, newest first, each with its file.
+    def find(self, wanted: Wanted, files: Files) -> Iterator[tuple[Listed, Registration]]:
+        """Yield the agents of whom all that is wanted is true, newest first, each with its file.
 
-        files  of those whose URI leads elsewhere; a file is believed only under the digest that its agent keeps on chain
+        files  of those whose URI leads elsewhere
 
-        An agent whose file is not at hand, or is not the one whose digest it keeps, is not found: nor what it says.
+        An agent whose file is not at hand is not found, whatever it says.
         """
         asked, of_whom = "SELECT * FROM agents_now WHERE agent_id < ?", list[str | bytes]()
         if wanted.owner:
@@ -124,30 +158,32 @@ class Directory:
         if wanted.wallet:
             asked, of_whom = asked + " AND wallet = ?", [*of_whom, bytes.fromhex(wanted.wallet[2:])]
         asked, before = asked + " ORDER BY agent_id DESC LIMIT ?", 2**63 - 1
-        while limit > 0:
+        page = [_UNKNOWN] * _PAGE
+        while len(page) == _PAGE:
             page = [_listed(row) for row in self._index.query(asked, (before, *of_whom, _PAGE))]
             for one in page:
+                before = one.agent_id
                 file = self.file_of(one, files)
-                if file is not None and wanted.fits(file) and limit > 0:
-                    limit -= 1
+                if file is not None and wanted.fits(file):
                     yield one, file
-            if len(page) < _PAGE:
-                return
-            before = page[-1].agent_id
 
     def file_of(self, listed: Listed, files: Files) -> Registration | None:
-        """Return the registration file of an agent, if it is at hand and the one whose digest is on chain."""
+        """Return the registration file of an agent, if it is at hand and as it was published.
+
+        One in the URI is on chain itself; one that lies elsewhere must have the digest that its agent keeps there.
+        """
         try:
-            data = embedded_file(listed.uri) or (files(listed.digest) if len(listed.digest) == 32 else None)
-            return Registration.from_bytes(data) if data and sha256(data) == listed.digest else None
+            embedded = embedded_file(listed.uri)
+            data = embedded or (files(listed.digest) if len(listed.digest) == 32 else None)
+            is_meant = data is not None and (sha256(data) == listed.digest if listed.digest else embedded is not None)
+            return Registration.from_bytes(data) if data is not None and is_meant else None
         except InvalidInput:
             return None
 
     def ratings(self, agent_id: int, tag: str = STARRED) -> list[Rating]:
         """Return each client's opinion of an agent: the mean of what it said between 0 and 100 and did not revoke."""
-        rows = self._index.query(
-            "SELECT client, value, decimals FROM agents_feedback_now WHERE agent_id = ? AND tag1 = ? AND NOT revoked",
-            (agent_id, tag),
+        rows = self._rows(
+            "SELECT * FROM agents_feedback_now WHERE agent_id = ? AND tag1 = ? AND NOT revoked", agent_id, tag
         )
         said: dict[str, list[Fraction]] = {}
         for row in rows:
@@ -156,9 +192,51 @@ class Directory:
                 said.setdefault(str(row["client"]), []).append(value)
         return [Rating(client, int(sum(values) * WHOLE / 100 / len(values))) for client, values in said.items()]
 
+    def feedback(self, agent_id: int) -> list[Said]:
+        """Return all that clients said of an agent, the oldest first."""
+        return [_said(row) for row in self._rows("SELECT * FROM agents_feedback_now WHERE agent_id = ?", agent_id)]
+
+    def own(self, agent_id: int) -> tuple[str, ...]:
+        """Return the accounts that the agent ever belonged to or was paid at: what they say of it does not count."""
+        owners = self._index.query("SELECT DISTINCT receiver FROM agents_transfers WHERE agent_id = ?", (agent_id,))
+        wallets = self._index.query(
+            "SELECT DISTINCT value FROM agents_metadata WHERE agent_id = ? AND key = ? AND length(value) = 20",
+            (agent_id, "agentWallet"),
+        )
+        found = [str(row["receiver"]) for row in owners] + [checksum_address(_bytes(row["value"])) for row in wallets]
+        return tuple(sorted(set(found)))
+
+    def payments(self, token: str) -> list[tuple[str, str, int, bytes]]:
+        """Return (payer, payee, price, transaction) of every payment in a token; made and burnt units are none."""
+        asked = "SELECT * FROM agents_payments WHERE token = ? AND payer <> ? AND payee <> ?"
+        return [
+            (str(row["payer"]), str(row["payee"]), int(str(row["price"])), _bytes(row["transaction_hash"]))
+            for row in self._rows(asked, token, NOBODY, NOBODY)
+        ]
+
+    def validations(self, agent_id: int) -> list[dict[str, object]]:
+        """Return what was asked of validators about an agent, and their answers, the oldest first."""
+        return list(self._rows("SELECT * FROM agents_validations_now WHERE agent_id = ?", agent_id))
+
+    def credentials(self, agent_id: int) -> list[dict[str, object]]:
+        """Return the credentials of an agent that nobody ended and whose holder still owns it, the oldest first."""
+        return list(self._rows("SELECT * FROM agents_credentials_now WHERE agent_id = ?", agent_id))
+
+    def _rows(self, asked: str, *values: str | int) -> Iterator[dict[str, object]]:
+        """Yield the rows of a SELECT … WHERE … in the order of the chain, page by page: nobody's flood ends a list."""
+        ordered = f"{asked} AND (block_number, log_index) > (?, ?) ORDER BY block_number, log_index LIMIT {_ROWS}"
+        place, page = (-1, -1), [dict[str, object]()] * _ROWS
+        while len(page) == _ROWS:
+            page = self._index.query(ordered, (*values, *place))
+            yield from page
+            place = (int(str(page[-1]["block_number"])), int(str(page[-1]["log_index"]))) if page else place
+
+
+_UNKNOWN = Listed(0, "", "", "", "", 0)
+
 
 def _listed(row: Mapping[str, object]) -> Listed:
-    wallet, name, digest = row["wallet"], row["name"], row["digest"]
+    wallet, name = row["wallet"], row["name"]
     return Listed(
         int(str(row["agent_id"])),
         str(row["owner"]),
@@ -166,8 +244,20 @@ def _listed(row: Mapping[str, object]) -> Listed:
         name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else "",
         str(row["uri"]),
         int(str(row["registered_at"])),
-        digest if isinstance(digest, bytes) else b"",
+        _bytes(row["digest"]),
     )
+
+
+def _said(row: Mapping[str, object]) -> Said:
+    return Said(
+        str(row["client"]), int(str(row["feedback_index"])), int(str(row["value"])), int(str(row["decimals"])),
+        str(row["tag1"]), str(row["tag2"]), str(row["endpoint"]), str(row["uri"]), _bytes(row["hash"]),
+        bool(row["revoked"]), int(str(row["responses"])), int(str(row["block_number"])),
+    )  # fmt: skip
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def _is_in(part: str, texts: list[str]) -> bool:

@@ -1,7 +1,8 @@
 """The facts of the agents' registries as tables, and views of what is true now: for discovery, and for scores.
 
-The reads that would loop on chain are here. Payments are the transfers of one token, the one that agents are paid in. An agent's id fits SQLite's integers, since the registry counts from 0; an
-int128 does not and is decimal text.
+The reads that would loop on chain are here. Payments are the transfers of one token, the one that agents are paid in.
+An agent's id fits SQLite's integers, since the registry counts from 0; an int128 or a uint256 does not, and is decimal
+text.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ _TABLES: Final = {
     "payments": "payer TEXT NOT NULL, payee TEXT NOT NULL, token TEXT NOT NULL, price TEXT NOT NULL,"
     " transaction_hash BLOB NOT NULL",
     "credential_ends": "credential_id INTEGER NOT NULL, ended_by TEXT NOT NULL, reason TEXT NOT NULL",
+}
+
+# What a view looks up for each row: without these a flood of events makes a list take their number squared.
+_INDEXES: Final = {
+    "metadata_by_key": "metadata (key, value)",
+    "metadata_by_agent_and_key": "metadata (agent_id, key, block_number, log_index)",
+    "revocations_by_feedback": "revocations (agent_id, client, feedback_index)",
+    "responses_by_feedback": "responses (agent_id, client, feedback_index)",
+    "answers_by_request": "answers (request_hash, block_number, log_index)",
+    "payments_by_token": "payments (token, block_number, log_index)",
 }
 
 _NEWEST: Final = "ORDER BY block_number DESC, log_index DESC LIMIT 1"
@@ -92,7 +103,7 @@ def _schema() -> str:
         )
     return (
         "".join(made)
-        + "CREATE INDEX agents_metadata_by_key ON agents_metadata (key, value);\n"
+        + "".join(f"CREATE INDEX agents_{name} ON agents_{on};\n" for name, on in _INDEXES.items())
         + _VIEWS.replace("NEWEST", _NEWEST)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,16 @@ import click
 
 from tallystick.agents.policy.durations import say_time
 from tallystick.cli.agent_acting import act, pay
+from tallystick.cli.agent_credential import credential
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, yes_option
+from tallystick.cli.agent_feedback import feedback
+from tallystick.cli.agent_identity import identity
 from tallystick.cli.agent_intent import intent
 from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_policy import new_options, policy, write_new
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_session import session
+from tallystick.cli.agent_validation import validation
 from tallystick.cli.agent_wallet import deploy, wallet
 from tallystick.cli.door import in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
@@ -36,7 +41,22 @@ def command() -> None:
     """
 
 
-for member in (wallet, owner, policy, session, queue, approve, veto, pay, act, intent):
+for member in (
+    wallet,
+    owner,
+    policy,
+    session,
+    queue,
+    approve,
+    veto,
+    pay,
+    act,
+    intent,
+    identity,
+    feedback,
+    validation,
+    credential,
+):
     command.add_command(member)
 
 
@@ -74,7 +94,7 @@ def new(
         {"name": name, "wallet": made.address, "session": key, "policy": str(path)},
         [
             f"{name} acts by {key} from the wallet {made.address}; what it may do is in {path}",
-            f"next: tally agent policy apply {name} {path}; tally agent wallet seal {name}",
+            f"next: tally agent policy apply {name} {shlex.quote(str(path))}; tally agent wallet seal {name}",
         ],
     )
 

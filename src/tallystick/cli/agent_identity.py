@@ -63,7 +63,7 @@ def file_options(function: Callable[..., R]) -> Callable[..., R]:
         click.option("--uri", default="", help="Where you will serve the file; on chain, in the URI, if left out."),
         click.option("--from", "source", type=FILE, help="Begin with this registration file."),
         click.option("--trust", multiple=True, type=click.Choice(TRUST_MODELS), help="A trust model it supports."),
-        click.option("--inactive", is_flag=True, help="It takes no work now."),
+        click.option("--active/--inactive", default=None, help="Whether it takes work now."),
         click.option("--x402/--no-x402", default=None, help="It is paid over x402."),
         click.option("--skill", "skills", multiple=True, metavar="SERVICE=SKILL", help="A skill of one service."),
         click.option("--service", "services", multiple=True, metavar="NAME=ENDPOINT", help="Such as A2A=https://…"),
@@ -116,8 +116,10 @@ def _written(said: dict[str, Any], name: str, known: Registration | None = None)
         if called not in services:
             raise InvalidInput("cli.service", f"no service is called {called!r}", hint="name it with --service")
         services[called] = replace(services[called], skills=(*services[called].skills, skill))
-    file = replace(file, services=tuple(services.values()), active=not said["inactive"])
-    file = file if said["x402"] is None else replace(file, x402_support=said["x402"])
+    file = replace(file, services=tuple(services.values()))
+    for option, member in (("x402", "x402_support"), ("active", "active")):
+        if said[option] is not None:
+            file = replace(file, **{member: said[option]})
     return replace(file, supported_trust=tuple(said["trust"]) or file.supported_trust)
 
 
@@ -184,14 +186,13 @@ def find(
 ) -> None:  # fmt: skip
     """List agents by what they say of themselves, newest first, from the index.
 
-    Only a file whose digest its agent keeps on chain counts. Files that lie elsewhere are found among this workspace's
-    evidence, if at all. What an agent says is a claim; `show` checks it.
+    A file in the URI is read from the index; one that lies elsewhere only under the digest that its agent keeps on
+    chain, among this workspace's evidence. What an agent says is a claim; `show` checks it.
     """
     follow(output, tally, is_synced)
     owner, wallet = (one and tally.agents.address(one) for one in (owner, wallet))
-    found = list(
-        tally.agents.identities.find(Wanted(name, service, skill, trust, owner, wallet, x402, not inactive), limit)
-    )
+    wanted = Wanted(name, service, skill, trust, owner, wallet, x402, not inactive)
+    found = tally.agents.identities.find(wanted, limit)
     shown = [
         {**one.to_dict(), "name": file.name, "services": file_services(file), "x402_support": file.x402_support,
          "supported_trust": list(file.supported_trust)}

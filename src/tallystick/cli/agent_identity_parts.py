@@ -126,7 +126,10 @@ def resolve(output: Output, tally: Tally, domain: str, file: Path, is_synced: bo
 @click.option("--out", type=FILE, required=True, help="Where the file goes.")
 @with_registries
 def domain_proof(output: Output, tally: Tally, agents: tuple[str, ...], out: Path) -> None:
-    """Write the file by which a domain says that AGENTS are its own; serve it at /.well-known/agent-registration.json."""
+    """Write the file by which a domain says that AGENTS are its own.
+
+    Serve it at https://DOMAIN/.well-known/agent-registration.json.
+    """
     listed = [tally.agents.registries.agent(one) for one in agents]
     write_atomic(out, domains.build_proof(listed))
     output.result({"agents": [str(one) for one in listed], "file": str(out), "path": domains.PATH})

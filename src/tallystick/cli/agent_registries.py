@@ -14,14 +14,14 @@ from tallystick.cli.output import Output
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
 from tallystick.core.limits import REGISTRATION_BYTES_MAX
-from tallystick.store.files import read_bounded
+from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
 
 R = TypeVar("R")
 
 HINTS: Final = {
     "erc721: no such token": "`tally agent identity find` lists the agents",
-    "identity: not authorized": "its owner, approved account or operator may; name a key with --as, or register another",
+    "identity: not authorized": "its owner, approved account or operator may; name a key with --as",
     "metadata: reserved key": "`tally agent identity set-wallet` sets the wallet, by its own word",
     "wallets: wallet has not signed": "the wallet's key signs, or the owner of a policy account approves its digest",
     "wallets: proof expired": "`tally agent identity wallet-claim` makes a new one; it lasts some minutes",
@@ -91,6 +91,14 @@ def follow(output: Output, tally: Tally, is_synced: bool) -> None:
 def read_file(path: Path) -> bytes:
     """Return a file that an agent, a client or a validator publishes; raises as `read_bounded`."""
     return read_bounded(path, REGISTRATION_BYTES_MAX)
+
+
+def keep(out: Path | None, data: bytes, uri: str | None) -> None:
+    """Write a file that goes with what is sent next, where its user wants it; raises InvalidInput "cli.out"."""
+    if uri and out is None:
+        raise InvalidInput("cli.out", "a file that is to be served has to be somewhere", hint="name it with --out")
+    if out is not None:
+        write_atomic(out, data)
 
 
 def digest_of(path: Path | None) -> bytes:

@@ -11,7 +11,7 @@ from tallystick.chain.outbox_rows import Row
 from tallystick.cli.door import answers, in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
-from tallystick.core.amounts import format_amount
+from tallystick.core.amounts import format_amount, parse_amount
 from tallystick.core.errors import InvalidInput
 from tallystick.store.workspace import FOLDER, Workspace
 from tallystick.tally import Tally
@@ -43,9 +43,25 @@ def deploy(output: Output, tally: Tally) -> None:
     """Deploy the contracts that are not on the chain yet; their addresses are the same on every chain.
 
     A contract that holds money counts in one coin for ever: the native one, or that of the contract that this workspace
-    has already. `tally lithic committee deploy` and `tally lithic optimistic deploy` change to another.
+    has already. `tally lithic committee deploy` and `tally lithic optimistic deploy` change to another. A token is made
+    for a purpose, by `tally chain deploy-token`.
     """
     output.result(tally.deploy())
+
+
+@command.command("deploy-token")
+@click.argument("name")
+@click.argument("symbol")
+@click.option("--decimals", type=click.IntRange(0, 18), default=6, show_default=True, help="Digits after the point.")
+@click.option("--supply", default="1000000", show_default=True, help="How much there is, all of it this account's.")
+@in_workspace
+def deploy_token(output: Output, tally: Tally, name: str, symbol: str, decimals: int, supply: str) -> None:
+    """Make a token of ERC-20 for local use and rewards; the same call again finds it.
+
+    It is this workspace's token from here on: the index follows its transfers, as payments to agents.
+    """
+    address = tally.deploy_token(name, symbol, decimals, parse_amount(supply, decimals))
+    output.result({"token": address, "name": name, "symbol": symbol, "decimals": decimals, "supply": supply}, address)
 
 
 @command.command()

@@ -50,7 +50,8 @@ class Commands(click.Group):
 
 def _shorten(command: click.Command) -> None:
     """Let lists of commands show the first clause of what each does, whole, instead of a cut sentence."""
-    command.short_help = command.short_help or re.split(r"[;:]", command.help or "")[0].rstrip(".\n ")
+    summary = (command.help or "").split("\n\n")[0].replace("\n", " ")
+    command.short_help = command.short_help or re.split(r"[;:]", summary)[0].rstrip(". ")
     for member in getattr(command, "commands", {}).values():
         _shorten(member)
 

@@ -164,6 +164,17 @@ class Tally:
                 addresses |= desk.deploy_contracts()
         return dict(sorted(addresses.items()))
 
+    def deploy_token(self, name: str, symbol: str, decimals: int, supply: int) -> str:
+        """Return the address of a token whose whole supply, in smallest units, is this account's; found if made before.
+
+        It is this workspace's token from here on: the one that agents are paid in.
+        """
+        arguments = [name, symbol, decimals, supply, self.account.address]
+        made = deploy(self.outbox, "Token", arguments=arguments)
+        folder = self.workspace.deployments_path.parent
+        record_deployment(folder, self.node.chain_id, self.node.genesis_hash, made)
+        return made.address
+
     def address(self, contract: str) -> str:
         """Return where `contract` is on this chain, from the configuration or else from our own deployments.
 

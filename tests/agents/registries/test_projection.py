@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -140,6 +141,25 @@ def test_ratings_are_the_mean_of_what_each_client_said_between_0_and_100(ledger,
     ledger.send(registries.reputation.revoke_feedback(agent.agent_id, 3), dan)
     assert directory().ratings(agent.agent_id) == [Rating(bob, 852), Rating(carol, 0)]
     assert directory().ratings(agent.agent_id, "uptime") == [Rating(carol, 50)]
+
+
+def test_a_flood_of_feedback_neither_ends_a_list_nor_stops_it(ledger, registries, agent, tmp_path):
+    """An index answers 10,000 rows and 50 million steps at once: more feedback than that must not silence a client."""
+    index = opened(ledger, registries, tmp_path)
+    index.sync()
+    flood = sqlite3.connect(index.path)
+    hash_, number = flood.execute("SELECT hash, number FROM chain_blocks ORDER BY number DESC LIMIT 1").fetchone()
+    place = "block_hash, block_number, log_index, agent_id, client, feedback_index, time"
+    rest = "'50', 0, 'starred', '', '', '', x'00'"
+    rows = [(hash_, number, 1_000 + one, agent.agent_id, "0xflood", one, 1) for one in range(1, 11_001)]
+    columns = f"{place}, value, decimals, tag1, tag2, endpoint, uri, hash"
+    flood.executemany(f"INSERT INTO agents_feedback ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, {rest})", rows)
+    flood.executemany(f"INSERT INTO agents_revocations ({place}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows[: len(rows) // 2])
+    flood.commit()
+    flood.close()
+    found = Directory(index)
+    assert len(found.feedback(agent.agent_id)) == 11_000
+    assert found.ratings(agent.agent_id) == [Rating("0xflood", 500)]
 
 
 def test_an_agent_that_nobody_registered_is_not_listed(directory):

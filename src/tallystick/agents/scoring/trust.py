@@ -128,6 +128,22 @@ class Trust:
         found = [self.score(own, ratings, without=seed.account) for seed in self.seeds]
         return min(found, key=lambda one: one.permille), max(found, key=lambda one: one.permille)
 
+    def heard(self, own: Collection[str], ratings: Iterable[Rating]) -> int:
+        """Return how many clients count: those that paid the agent, and that trust can reach at all."""
+        mine = frozenset(own)
+        gates = self._gates(mine, {one.client: one.permille for one in ratings if one.client not in mine})
+        beyond: dict[str, list[str]] = {}
+        for giver, taker, room in self._edges(mine):
+            if room:
+                beyond.setdefault(giver, []).append(taker)
+        found = {seed.account for seed in self.seeds if seed.allotment and seed.account not in mine}
+        waiting = list(found)
+        while waiting:
+            fresh = set(beyond.get(waiting.pop(), ())) - found
+            found |= fresh
+            waiting += fresh
+        return len(gates.keys() & found)
+
     def border(self, region: Collection[str], own: Collection[str] = ()) -> int:
         """Return how much trust can enter a set of accounts that holds no seed: no flow that it directs is greater.
 

@@ -14,9 +14,13 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 from tallystick.core.names import check_name
 from tallystick.index import Projection
+from tallystick.tally.agents.credentials import Credentials
+from tallystick.tally.agents.feedback import Opinions
+from tallystick.tally.agents.identities import Identities
 from tallystick.tally.agents.registries import Registries
 from tallystick.tally.agents.senders import address_of
 from tallystick.tally.agents.system import System, deploy_agents, deploy_system, find_system
+from tallystick.tally.agents.validations import Validations
 from tallystick.tally.agents.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -63,6 +67,26 @@ class Agents:
     def projection(self) -> Projection | None:
         """Return what the index makes of the registries' events; None where this workspace knows none."""
         return self.registries.projection()
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Who agents are."""
+        return Identities(self._tally, self.registries)
+
+    @cached_property
+    def feedback(self) -> Opinions:
+        """What clients say of agents, and how far to believe it."""
+        return Opinions(self._tally, self.registries)
+
+    @cached_property
+    def validations(self) -> Validations:
+        """What others checked of an agent's work."""
+        return Validations(self._tally, self.registries)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Who answers for agents."""
+        return Credentials(self._tally, self.registries)
 
     # --- wallets
 

@@ -5,8 +5,8 @@ Verbs of an agent are sent by a key that may act for it, this workspace's accoun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tallystick.agents.directory import Directory, Listed, Wanted
@@ -80,43 +80,49 @@ class Identities:
 
     # --- registering
 
-    def register(
-        self, file: Registration, *, uri: str = "", key: str = "", by: str = senders.OWN
-    ) -> Published:  # fmt: skip
+    def register(self, file: Registration, *, uri: str = "", key: str = "", by: str = senders.OWN) -> Published:
         """Return a new agent whose file this is, or the one that the same call made before.
 
         file    it gets the agent's place among its registrations
         uri     where its user will serve it; in the URI itself if left out
         key     tells two agents of one name and one owner apart
-        raises  InvalidInput "agent_file.…"; Rejected "identity: not authorized" where the agent was sold since
+        raises  InvalidInput "agent_file.…", "agent.registered" where it has another file by now; Rejected "identity:
+                not authorized" where the agent was sold since
 
         What is cut short by a crash goes on at the next call: three transactions, registered, pointed at, digest kept.
         """
-        if not uri:
-            embed(replace(file, registrations=(AgentRef(self._registries.reference, 0),)).to_bytes())
+        _placed(self._registries.agent(2**32), file, uri)  # what would not fit is refused before anything is sent
         with senders.outbox_of(self._tally, by) as outbox:
             call = self._registries.identity.register("")
             intent = f"agents register {file.name} {key} by {outbox.account.address} at {call.to}"
             receipt = outbox.send_and_wait(call, key=intent)
         made = next(Registered.decode(log) for log in receipt.logs if log.topics[0] == Registered.topic)
-        return self.publish(self._registries.agent(made.agent_id), file, uri=uri, by=by)
+        agent = self._registries.agent(made.agent_id)
+        data, found = _placed(agent, file, uri)
+        if self._registries.identity.token_uri(made.agent_id) not in ("", found):
+            raise InvalidInput(
+                "agent.registered", f"agent {made.agent_id} of this name has another file already",
+                hint="`tally agent identity publish` changes it; --key makes another agent of this name",
+            )  # fmt: skip
+        return self._lead_to(agent, found, data, by)
 
     def publish(self, agent: AgentRef, file: Registration, *, uri: str = "", by: str = senders.OWN) -> Published:
         """Let the agent's URI and digest lead to this file; what does so already is not sent. Errors as `register`.
 
         The file is kept among this workspace's evidence, by its SHA-256.
         """
-        others = tuple(one for one in file.registrations if one != agent)
-        data = replace(file, registrations=(agent, *others)).to_bytes()
-        found = uri or embed(data)
+        data, found = _placed(agent, file, uri)
+        return self._lead_to(agent, found, data, by)
+
+    def _lead_to(self, agent: AgentRef, uri: str, data: bytes, by: str) -> Published:
         identity, at = self._registries.identity, agent.agent_id
-        point, keep = publish(identity, agent, found, data)
+        point, keep = publish(identity, agent, uri, data)
         self._tally.blobs.put(data)
         if identity.get_metadata(at, DIGEST_KEY) != sha256(data):
             self._registries.send(keep, by, f"digest of {agent}")
-        if identity.token_uri(at) != found:
+        if identity.token_uri(at) != uri:
             self._registries.send(point, by, f"file of {agent}")
-        return Published(agent, found, data)
+        return Published(agent, uri, data)
 
     def set_uri(self, agent: AgentRef, uri: str, by: str = senders.OWN) -> TxReceipt:
         """Let the agent's URI lead elsewhere; its digest stays. Raises Rejected "identity: not authorized"."""
@@ -147,8 +153,13 @@ class Identities:
     def set_policy_wallet(self, agent: AgentRef, account: str, by: str = senders.OWN) -> TxReceipt:
         """Let the agent be paid at a policy account of this workspace's, whose owner approves just this digest.
 
-        raises  Rejected "roles: not the owner" where the account is another's
+        raises  Rejected "roles: not the owner" where the account is another's; InvalidInput "agent.unsealed"
         """
+        if not PolicyAccount(self._tally.node, account).is_sealed():
+            raise InvalidInput(
+                "agent.unsealed", f"the account {account} is not sealed, and says yes to nothing until it is",
+                hint="`tally agent wallet seal` comes first",
+            )  # fmt: skip
         claim = self.wallet_claim(agent, account)
         approve = PolicyAccount(self._tally.node, account).approve_digest(claim.digest(), claim.deadline)
         self._registries.send(approve, senders.OWN, f"wallet of {agent}")
@@ -217,9 +228,18 @@ class Identities:
         """Questions to the index; `tally.index.sync()` first."""
         return Directory(self._tally.index)
 
-    def find(self, wanted: Wanted, limit: int = 100) -> Iterator[tuple[Listed, Registration]]:
-        """Yield the agents of whom all that is wanted is true, newest first; from the index and the evidence here."""
-        return self.directory.find(wanted, self._kept, limit)
+    def find(self, wanted: Wanted, limit: int = 100) -> list[tuple[Listed, Registration]]:
+        """Return the agents of whom all that is wanted is true, newest first; from the index and the evidence here.
+
+        An agent that shows a file which lists others, and not itself, is not among them.
+        """
+        found = self.directory.find(wanted, self._kept)
+        own = (
+            (one, file)
+            for one, file in found
+            if not file.registrations or self._registries.agent(one.agent_id) in file.registrations
+        )
+        return list(islice(own, limit))
 
     def _kept(self, digest: bytes) -> bytes | None:
         if len(digest) != 32:
@@ -233,6 +253,14 @@ class Identities:
 def file_services(file: Registration | None) -> list[dict[str, object]]:
     """Return where an agent says that it is reached, as JSON members."""
     return [one.to_dict() for one in file.services] if file else []
+
+
+def _placed(agent: AgentRef, file: Registration, uri: str) -> tuple[bytes, str]:
+    """Return the file with the agent among its registrations, and the URI that leads to it; others can read it too."""
+    others = tuple(one for one in file.registrations if one != agent)
+    data = replace(file, registrations=(agent, *others)).to_bytes()
+    Registration.from_bytes(data)
+    return data, uri or embed(data)
 
 
 def _read(data: bytes | None) -> Registration | None:
