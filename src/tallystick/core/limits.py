@@ -344,3 +344,16 @@ SETTLE_GAS_MAX: Final = 250_000  # of one settlement: a policy account's takes 1
 SETTLE_WAIT_S: Final = 30.0  # for a settlement to be mined, before its outcome is called unknown
 PAYER_FAILURES_MAX: Final = 5  # settlements of one payer that failed on chain within the window below; each cost gas
 PAYER_FAILURES_S: Final = 3_600.0
+
+# --- the tool loop
+LOOP_TEXT_CHARS_MAX: Final = 256 * 2**10  # one message of a planner; the longest answers of models have 128 kB
+LOOP_NAME_CHARS_MAX: Final = 256  # a tool's name or a call's id
+LOOP_CALLS_MAX: Final = 32  # calls in one message
+LOOP_RESULT_CHARS_MAX: Final = 64 * 2**10  # one tool's answer; a longer one is cut, and says so
+LOOP_STEPS_MAX: Final = 1_000  # of one run; a longer task is several
+LOOP_PROMPT_BYTES_MAX: Final = 8 * 2**20  # a conversation: two million tokens, more than any model reads
+LOOP_PLAN_BYTES_MAX: Final = 256 * 2**10  # a script or rules in TOML
+LOOP_PLAN_STEPS_MAX: Final = 256  # of them, what a person can still look over
+COMPLETION_BYTES_MAX: Final = 4 * 2**20  # one answer of a model's server; texts are at most 256 kB
+COMPLETION_S: Final = 300.0  # for a model to answer: slow ones think for minutes
+COMPLETION_TRIES_MAX: Final = 4  # of one question: 1 + 2 + 4 s of patience outlast a short overload

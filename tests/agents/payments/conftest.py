@@ -1,0 +1,27 @@
+"""One ledger for a module, and a market of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents.payments.market import Market
+from tests.contracts.conftest import Ledger
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """One ledger for a module."""
+    made = Ledger(tmp_path_factory.mktemp("market") / "chain.db")
+    yield made
+    made.node.close()
+
+
+@pytest.fixture
+def market(ledger: Ledger, tmp_path: Path) -> Iterator[Market]:
+    """A market with a token of its own."""
+    made = Market(ledger, tmp_path / "books")
+    yield made
+    made.close()
