@@ -24,6 +24,7 @@ from tallystick.cli.agent_wallet import deploy, wallet
 from tallystick.cli.door import in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
+from tallystick.cli.sections import Sections
 from tallystick.cli.spans import Span
 from tallystick.core.errors import InvalidInput
 from tallystick.store.files import write_atomic
@@ -33,7 +34,21 @@ if TYPE_CHECKING:
     from tallystick.tally.agents.wallet import Wallet
 
 
-@click.group("agent", short_help="Give AI programs wallets that hold their limits, and stop them")
+SECTIONS = {
+    "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
+    "Acting": ("pay", "act", "queue", "approve", "veto"),
+    "Watching": ("audit", "intent"),
+    "Stopping": ("freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
+    "In public": ("identity", "feedback", "validation", "credential"),
+}
+
+
+@click.group(
+    "agent",
+    cls=Sections,
+    sections=SECTIONS,
+    short_help="Give AI programs wallets that hold their limits, and stop them",
+)
 def command() -> None:
     """Give AI programs wallets whose limits hold even if their host, prompt and keys are an attacker's.
 
