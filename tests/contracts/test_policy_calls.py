@@ -273,7 +273,7 @@ def test_a_target_that_refuses_or_says_no_in_words_is_logged_and_not_counted(wor
     [
         {"address": "0x" + "11" * 20}, {"amount_word": 0}, {"recipient_word": 1}, {"recipient_word": -1},
         {"amount_word": 63}, {"recipient_word": 63}, {"amount_word": -2}, {"recipient_word": -2}, {"value_cap": 1},
-        {"token": NATIVE}, {"token": NATIVE, "amount_word": -1}, {"pulls": True},
+        {"token": NATIVE}, {"token": NATIVE, "amount_word": -1}, {"pulls": True}, {"min_level": 5},
         {"constraints": (Constraint(0, 2, 1),)}, {"constraints": (Constraint(63, 0, 1),)},
     ],
 )  # fmt: skip

@@ -152,6 +152,27 @@ def test_operations_outside_their_window_or_level_are_refused_by_the_entry_point
     handle(wallet, entry, paying(wallet, entry, 0))
 
 
+def test_whose_owner_is_silent_spends_no_gas(world, entry):
+    """Not even by operations that make no sense, of which no count is kept and which lower no level."""
+    wallet = Wallet(world, is_sealed=False, heartbeat_s=HOUR)
+    wallet.fund(10**9)
+    wallet.native_buckets(BUDGET)
+    wallet.send(wallet.account.seal(), wallet.owner)
+    nonsense = {"call": EXECUTE + b"nonsense"}
+    (outcome,) = entry.outcomes(handle(wallet, entry, paying(wallet, entry, 1, **nonsense)))
+    assert not outcome.succeeded
+    assert outcome.cost > 0
+    wallet.wait(HOUR + 1)
+    held = wallet.ledger.node.balance(wallet.address)
+    for silent in (paying(wallet, entry, 1, **nonsense), paying(wallet, entry, 1)):
+        with turned_away("AA22"):
+            handle(wallet, entry, silent)
+    assert wallet.ledger.node.balance(wallet.address) == held
+    wallet.send(wallet.account.heartbeat(), wallet.owner)
+    (outcome,) = entry.outcomes(handle(wallet, entry, paying(wallet, entry, 1)))
+    assert outcome.succeeded
+
+
 def test_only_the_entry_point_asks_and_only_for_that_call(wallet, entry, refused):
     operation = paying(wallet, entry, 1)
     digest = entry.hash(operation)

@@ -323,6 +323,24 @@ def test_a_newcomer_is_paid_after_its_cooling_off_from_its_own_bucket(world, ref
     assert wallet.reason(wallet.pay(0, new)) == "payees: not allowed"
 
 
+def test_another_registry_means_another_cooling_off(world):
+    wallet = Wallet(world, is_sealed=False, level=3, denials_max=0)
+    old, new = Registry(wallet), Registry(wallet)
+    wallet.bucket(NEWCOMERS, NOBODY, cap=30)
+    wallet.send(world.rules.set_newcomers(wallet.address, old.address, 0), wallet.owner)
+    wallet.send(wallet.account.seal(), wallet.owner)
+    for registry in (old, new):  # the attacker's wallet is agent 7 of both
+        registry.set(7, wallet.stranger)
+    wallet.send(world.rules.introduce(wallet.address, 7), wallet.stranger)
+    wallet.change(world.rules.set_newcomers(wallet.address, new.address, DAY))
+    assert world.rules.newcomer_of(wallet.address, wallet.stranger) == (0, 0)
+    assert wallet.reason(wallet.pay(1, wallet.stranger)) == "payees: not allowed"
+    wallet.send(world.rules.introduce(wallet.address, 7), wallet.stranger)
+    assert wallet.reason(wallet.pay(1, wallet.stranger)) == "payees: cooling off"
+    wallet.wait(DAY)
+    assert wallet.reason(wallet.pay(1, wallet.stranger)) == ""
+
+
 def test_level_two_pays_no_newcomer(world):
     wallet = Wallet(world, is_sealed=False)
     registry = Registry(wallet)

@@ -40,7 +40,7 @@ class Session:
     ops_max: int  # operations in a period, below 65,535; one more lowers the level to 1
     ops_period_s: int
     denials_max: int  # as many denials in a window lower the level to 1; 0: they are only counted
-    denials_window_s: int
+    denials_window_s: int  # at least 1 where denials_max is
     heartbeat_s: int  # the owner's silence that lowers the level to 1; 0: the owner may be silent
     slots: int  # EIP-3009 authorizations in a period; 0: none
     slot_period_s: int
@@ -478,8 +478,8 @@ class TokenForgotten:
 
 @dataclass(frozen=True)
 class Frozen:
-    """Nothing but the owner's sweep leaves until `until`; the epoch is new, so every session, item, digest and scheduled
-    change of before is dead for good."""
+    """Nothing but the owner's sweep leaves until `until`; the epoch is new, so every session, item, digest, scheduled change
+    and offer to an heir of before is dead for good."""
 
     signature: ClassVar[str] = "Frozen(address,uint64,uint32)"
     topic: ClassVar[bytes] = bytes.fromhex("3c319f08667da63f8a90e59a3cba74c6fe6531b9669829a5c005a6a6b908e889")
@@ -513,7 +513,7 @@ class FreezeMoved:
 
 @dataclass(frozen=True)
 class EpochBumped:
-    """Every session, item, digest and scheduled change of before is dead for good."""
+    """Every session, item, digest, scheduled change and offer to an heir of before is dead for good."""
 
     signature: ClassVar[str] = "EpochBumped(uint32)"
     topic: ClassVar[bytes] = bytes.fromhex("84219f2c50e4840fd825c36533c9566d6093c2e30b3678756e351da9793b4bc1")
@@ -624,7 +624,8 @@ class PolicyAccount:
         owner          who decides; an account or a contract, never zero
         guardians      who may freeze from the first moment on
         raise_delay_s  how long raises wait once sealed, and the end of a freeze; at least an hour
-        chain          Reverts `roles: already initialized`, `roles: key has another role`, `roles: delay too short`.
+        chain          Reverts `roles: already initialized`, `roles: key has another role`, `roles: delay too short`,
+                       `roles: delay too long`.
         """
         calldata = encode_call(
             "aa6a2be6", ("address", "address[]", "uint32"), (owner, bounded(guardians, 8, "guardians"), raise_delay_s)
@@ -715,10 +716,10 @@ class PolicyAccount:
     def set_delays(self, raise_delay_s: int, unfreeze_delay_s: int) -> Call:
         """Change how long raises wait, and the end of a freeze.
 
-        raise_delay_s     at least an hour
-        unfreeze_delay_s  from the owner's `unfreeze` to the end of the freeze
+        raise_delay_s     an hour to 366 days
+        unfreeze_delay_s  at most 366 days; from the owner's `unfreeze` to the end of the freeze
         chain             By schedule, or the owner before sealing; longer ones at once. Reverts `roles: not the owner`,
-                          `roles: must be scheduled`, `roles: delay too short`.
+                          `roles: must be scheduled`, `roles: delay too short`, `roles: delay too long`.
         """
         calldata = encode_call("88c18078", ("uint32", "uint32"), (raise_delay_s, unfreeze_delay_s))
         return Call(
@@ -952,7 +953,7 @@ class PolicyAccount:
         )
 
     def approve_digest(self, digest: bytes, expires: int) -> Call:
-        """Let ERC-1271 say yes to a digest, in this epoch.
+        """Let ERC-1271 say yes to a digest, in this epoch, as long as this owner owns the account.
 
         digest   what is signed
         expires  until when; 0: no more
@@ -968,7 +969,7 @@ class PolicyAccount:
         )
 
     def bump_epoch(self) -> Call:
-        """Kill every session, item, digest and scheduled change, for good.
+        """Kill every session, item, digest, scheduled change and offer to an heir, for good.
 
         chain  The owner and guardians. Reverts `roles: not a guardian`.
         """
@@ -1090,9 +1091,10 @@ class PolicyAccount:
                    counted.
         digest     what the session signed
         missing    what the EntryPoint wants now
-        returns    1 for a wrong signature, or 0; | the session's end << 160 | its start << 208. A wrong signature does
-                   all that a right one does, so that its gas can be estimated before there is one; the EntryPoint then
-                   refuses the bundle (AA24), which undoes it.
+        returns    1 for a wrong signature, or 0; | the end << 160 | the session's start << 208; the end is the
+                   session's, or when the owner will have been silent for too long. A wrong signature does all that a
+                   right one does, so that its gas can be estimated before there is one; the EntryPoint then refuses the
+                   bundle (AA24), which undoes it.
         chain      The EntryPoint only. Reverts `operations: not the entry point`, `operations: not an execution`,
                    `sessions: not live` for another epoch, `sessions: level too low`, `sessions: not sealed`, `buckets:
                    no bucket`, `buckets: over budget`, `buckets: lifetime spent`, `operations: asks too much`.

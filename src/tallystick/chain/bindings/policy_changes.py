@@ -2,6 +2,10 @@
 account, its rules or its queue; once its delay is over anybody has it made; until then the owner and every guardian can
 take it back. One contract serves all accounts.
 
+No guardian stays against the owner's will for ever: what takes a guardian's role, set_role(guardian, 1, False), may
+also be made 30 days after it was due first, even if it was cancelled or the epoch is another. Only its owner takes that
+back.
+
 Setters: of the account set_delays, set_role, set_bucket, forget_token, grant_session, set_level, offer_ownership; of its
 rules set_rule, set_payee, set_newcomers; of its queue set_queue. Reasons are `module: reason`; times are block timestamps
 in seconds. A change's id is keccak256(abi_encode(account, owner, epoch, target, keccak256(data))).
@@ -57,6 +61,24 @@ class ChangeApplied:
 
 
 @dataclass(frozen=True)
+class DismissalScheduled:
+    """The owner wants a guardian to go: from `due` on anybody can have it made, whatever guardians do until then."""
+
+    signature: ClassVar[str] = "DismissalScheduled(address,address,uint64)"
+    topic: ClassVar[bytes] = bytes.fromhex("dde9032f01941716ac2bfc30274cf5b11735b426f3228f5d532b8118613891d7")
+
+    account: str
+    guardian: str
+    due: int
+
+    @classmethod
+    def decode(cls, log: Log) -> DismissalScheduled:
+        """Return the event that `log` holds; raise InvalidInput "abi.log" if it holds another."""
+        indexed, plain = decode_log(log, cls.topic, ("address", "address"), ("uint64",))
+        return cls(account=indexed[0], guardian=indexed[1], due=plain[0])
+
+
+@dataclass(frozen=True)
 class ChangeCancelled:
     """A scheduled change will not be made."""
 
@@ -79,6 +101,7 @@ EVENTS: Final[Mapping[bytes, type[Event]]] = {
     for event in (
         ChangeScheduled,
         ChangeApplied,
+        DismissalScheduled,
         ChangeCancelled,
     )
 }
@@ -137,7 +160,7 @@ class PolicyChanges:
         )
 
     def cancel(self, account: str, target: str, data: bytes) -> Call:
-        """Take a scheduled change back.
+        """Take a scheduled change back. A guardian's dismissal can still be made 30 days after it was due, but if the owner takes it back.
 
         account  as it was scheduled
         target   as it was scheduled
@@ -161,7 +184,7 @@ class PolicyChanges:
         account  whose power
         target   the account, its rules or its queue
         data     calldata of the setter
-        returns  0 when it is not scheduled in this epoch
+        returns  0 when it is not scheduled in this epoch, and no dismissal that outlasts that
         """
         answer: tuple[int] = read(
             self.node,

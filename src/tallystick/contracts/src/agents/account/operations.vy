@@ -54,7 +54,9 @@ def validateUserOp(operation: IPolicyAccount.PackedUserOperation, digest: bytes3
         if missing != 0:
             # All the gas, without asking how much: the compiler's own way reads GAS too early for ERC-7562.
             raw_call(msg.sender, b"", value=missing, gas=2**32 - 1)
-    return failed | (word >> 56 & _M48) << 160 | (word >> 8 & _M48) << 208
+    # Whose owner is silent spends no gas either, and only the EntryPoint can look at the time.
+    until: uint256 = min(word >> 56 & _M48, sessions._heard_until(word))
+    return failed | until << 160 | (word >> 8 & _M48) << 208
 
 
 @external

@@ -22,6 +22,7 @@ _HOLDERS_MAX: constant(uint8) = 8
 _RAISE_DELAY_S_MIN: constant(uint256) = 3_600
 _FREEZE_S_MAX: constant(uint256) = 7 * 86_400
 _LONGEST_FREEZE_S: constant(uint256) = 366 * 86_400
+_DELAY_S_MAX: constant(uint256) = 366 * 86_400  # longer ones count at once, and only a raise makes them shorter again
 _KIND_POLICY: constant(uint8) = 9
 _KIND_FREEZE: constant(uint8) = 11
 _KIND_UNFREEZE: constant(uint8) = 12
@@ -207,6 +208,7 @@ def _set_role(account: address, role: uint8, is_held: bool):
 @internal
 def _set_delays(raise_s: uint256, unfreeze_s: uint256):
     assert raise_s >= _RAISE_DELAY_S_MIN, "roles: delay too short"
+    assert raise_s <= _DELAY_S_MAX and unfreeze_s <= _DELAY_S_MAX, "roles: delay too long"
     self._put(_RAISE, _M32, raise_s)
     self._put(_UNFREEZE, _M32, unfreeze_s)
     log IPolicyAccount.DelaysSet(
@@ -224,6 +226,7 @@ def _end_freeze(until: uint256, kind: uint8):
 
 @internal
 def _next_epoch() -> uint32:
+    self.heir = empty(address)
     self._word += 1  # four thousand million epochs do not happen
     return convert(self._word & _M32, uint32)
 

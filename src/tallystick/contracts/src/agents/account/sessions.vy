@@ -52,6 +52,7 @@ def grant_session(session: address, terms: IPolicyAccount.Session):
         and convert(terms.valid_until, uint256) <= _M48
         and terms.ops_max < max_value(uint16)
         and terms.ops_period_s != 0
+        and (terms.denials_max == 0 or terms.denials_window_s != 0)
         and (terms.slots == 0 or terms.slot_period_s != 0)
     ), "sessions: bad terms"
     roles._claim(session, roles._SESSION)
@@ -201,8 +202,7 @@ def _count(session: address, word: uint256) -> String[64]:
     """
     @dev Count an operation; return why it may not be, having lowered the session's level, or nothing.
     """
-    silence_s: uint256 = word >> 224
-    if silence_s != 0 and block.timestamp > roles._part(roles._HEARTBEAT, roles._M64) + silence_s:
+    if block.timestamp > self._heard_until(word):
         self._set_level(session, word, 1, _HEARTBEAT)
         return "sessions: owner is silent"
     counters: uint256 = self._counters[session]
@@ -212,6 +212,18 @@ def _count(session: address, word: uint256) -> String[64]:
         return "sessions: too many operations"
     self._counters[session] = counters >> 64 << 64 | counted
     return ""
+
+
+@view
+@internal
+def _heard_until(word: uint256) -> uint256:
+    """
+    @dev Return when the owner will have been silent for too long; the end of all time where it may be silent.
+    """
+    silence_s: uint256 = word >> 224
+    if silence_s == 0:
+        return _M48
+    return roles._part(roles._HEARTBEAT, roles._M64) + silence_s
 
 
 @internal

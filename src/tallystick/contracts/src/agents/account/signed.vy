@@ -22,13 +22,13 @@ _KIND_DIGEST: constant(uint8) = 14
 _YES: constant(bytes4) = 0x1626ba7e
 _NO: constant(bytes4) = 0xffffffff
 
-_digests: HashMap[bytes32, uint256]  # until << 32 | epoch
+_digests: HashMap[address, HashMap[bytes32, uint256]]  # by who approved it as the owner: until << 32 | epoch
 
 
 @external
 def approve_digest(digest: bytes32, expires: uint64):
     roles._check_owner()
-    self._digests[digest] = convert(expires, uint256) << 32 | roles._word & roles._M32
+    self._digests[msg.sender][digest] = convert(expires, uint256) << 32 | roles._word & roles._M32
     log IPolicyAccount.DigestApproved(digest=digest, expires=expires)
     audit._note(_KIND_DIGEST, self, digest)
 
@@ -57,7 +57,7 @@ def digest_until(digest: bytes32) -> uint64:
 @view
 @internal
 def _digest_until(digest: bytes32) -> uint256:
-    word: uint256 = self._digests[digest]
+    word: uint256 = self._digests[roles.owner][digest]
     if word & roles._M32 != roles._word & roles._M32:
         return 0
     return word >> 32

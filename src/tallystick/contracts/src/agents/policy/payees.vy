@@ -26,8 +26,8 @@ _M160: constant(uint256) = 2**160 - 1
 
 _standings: HashMap[address, HashMap[address, uint256]]  # expires << 8 | standing
 _registries: HashMap[address, uint256]                   # cooling-off << 160 | registry
-_agents: HashMap[address, HashMap[address, uint256]]     # registry's id of the agent
-_usable: HashMap[address, HashMap[address, uint64]]      # 0: never introduced
+_agents: HashMap[address, HashMap[address, HashMap[address, uint256]]]  # account, registry, wallet: the agent's id
+_usable: HashMap[address, HashMap[address, HashMap[address, uint64]]]   # 0: never introduced
 
 
 @external
@@ -57,13 +57,14 @@ def set_newcomers(account: address, registry: address, cooling_off_s: uint32):
 @external
 def introduce(account: address, agent_id: uint256) -> address:
     word: uint256 = self._registries[account]
-    assert word & _M160 != 0, "payees: no registry"
-    payee: address = staticcall IIdentity(convert(word & _M160, address)).getAgentWallet(agent_id)
+    registry: address = convert(word & _M160, address)
+    assert registry != empty(address), "payees: no registry"
+    payee: address = staticcall IIdentity(registry).getAgentWallet(agent_id)
     assert payee != empty(address), "payees: no wallet"
-    if self._usable[account][payee] == 0 or self._agents[account][payee] != agent_id:
+    if self._usable[account][registry][payee] == 0 or self._agents[account][registry][payee] != agent_id:
         usable_at: uint64 = convert(block.timestamp + (word >> 160), uint64)
-        self._agents[account][payee] = agent_id
-        self._usable[account][payee] = usable_at
+        self._agents[account][registry][payee] = agent_id
+        self._usable[account][registry][payee] = usable_at
         log IPolicyRules.Introduced(account=account, payee=payee, agent_id=agent_id, usable_at=usable_at)
     return payee
 
@@ -91,7 +92,8 @@ def newcomers_of(account: address) -> (address, uint32):
 @view
 @external
 def newcomer_of(account: address, payee: address) -> (uint256, uint64):
-    return self._agents[account][payee], self._usable[account][payee]
+    registry: address = convert(self._registries[account] & _M160, address)
+    return self._agents[account][registry][payee], self._usable[account][registry][payee]
 
 
 @view
@@ -104,13 +106,12 @@ def _is_newcomer(account: address, level: uint8, payee: address, passes: uint8) 
     assert word & 255 != convert(_DENIED, uint256), "payees: denied"
     if passes == _APPROVED or level >= _AUTONOMOUS or self._is_allowed(word):
         return False
-    usable_at: uint256 = convert(self._usable[account][payee], uint256)
+    registry: address = convert(self._registries[account] & _M160, address)
+    usable_at: uint256 = convert(self._usable[account][registry][payee], uint256)
     assert level >= _SUPERVISED and usable_at != 0, "payees: not allowed"
     assert usable_at <= block.timestamp, "payees: cooling off"
-    registry: address = convert(self._registries[account] & _M160, address)
     assert (
-        registry != empty(address)
-        and staticcall IIdentity(registry).getAgentWallet(self._agents[account][payee]) == payee
+        staticcall IIdentity(registry).getAgentWallet(self._agents[account][registry][payee]) == payee
     ), "payees: not allowed"
     return True
 

@@ -19,6 +19,7 @@ uses: payees
 _WITHIN: constant(uint8) = 0
 _APPROVED: constant(uint8) = 2
 _KIND_RULE: constant(uint8) = 15
+_LEVEL_MAX: constant(uint8) = 4
 _WORDS_MAX: constant(int8) = 62  # the words after the selector that 2,048 bytes of calldata have
 _TRANSFER: constant(bytes4) = 0xa9059cbb  # transfer(address,uint256)
 _M8: constant(uint256) = 2**8 - 1
@@ -138,6 +139,8 @@ def _is_sound(target: address, selector: bytes4, rule: IPolicyRules.Rule) -> boo
         return False
     if rule.token != empty(address) and rule.value_cap != 0:
         return False  # one call, one coin
+    if rule.min_level > _LEVEL_MAX:
+        return False  # nobody could ever call it without approvals
     if rule.pulls and (rule.amount_word == -1 or target == rule.token):
         return False
     if selector == _TRANSFER and (rule.token != target or rule.recipient_word != 0 or rule.amount_word != 1):
