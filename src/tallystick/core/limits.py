@@ -357,3 +357,14 @@ LOOP_PLAN_STEPS_MAX: Final = 256  # of them, what a person can still look over
 COMPLETION_BYTES_MAX: Final = 4 * 2**20  # one answer of a model's server; texts are at most 256 kB
 COMPLETION_S: Final = 300.0  # for a model to answer: slow ones think for minutes
 COMPLETION_TRIES_MAX: Final = 4  # of one question: 1 + 2 + 4 s of patience outlast a short overload
+
+# --- payment channels
+CHANNEL_CALLS_KEPT: Final = 1_024  # newest calls of a channel whose answers are given again; more than fly at once
+CHANNEL_ANSWER_BYTES_MAX: Final = 256 * 2**10  # of an answer over a channel: a thousand a second are kept on disk
+CHANNEL_BATCH_MAX: Final = 256  # calls in one commit: a millisecond of writing, so nobody waits for the others
+CHANNEL_VIEW_S: Final = 30.0  # how old what we know of a channel on chain may be; a thirtieth of the least delay
+CHANNEL_VIEWS_MAX: Final = 65_536  # channels of which that is remembered: 20 MB
+CHANNEL_FRESH_S: Final = 2.0  # between two looks at one channel that its payer's calls can ask for: a top-up is seen
+CHANNEL_MARGIN_S: Final = 600  # before a channel can be withdrawn from no call is taken: a claim needs blocks
+CHANNEL_SETTLE_MANY: Final = 64  # claims in one transaction, as the contract takes
+CHANNEL_HEADER_CHARS_MAX: Final = 8 * 2**10  # of a call as it travels: 1,800 characters, and room for requirements

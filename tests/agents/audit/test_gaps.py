@@ -149,6 +149,22 @@ class TestInvented:
         assert implementation_of(evidence.code) is not None
         assert implementation_of(evidence.code + b"\0") is None
 
+    @pytest.mark.parametrize("name", ["PolicyRules", "PolicyQueue", "PolicyChanges", "PolicyRelay"])
+    def test_an_account_that_leans_on_other_code(self, evidence: Evidence, name: str) -> None:
+        """Rules, a queue or a relay of somebody's own could let anything pass and log whatever looks well."""
+        address, code = evidence.others[name]
+        other = {**evidence.others, name: (address, code + b"\0")}
+        found = judge(replace(evidence, others=other))
+        assert codes(found) == ["code.companion"]
+        assert f"not this release's {name}" in found.gaps[0].words
+
+    def test_an_account_whose_code_names_other_contracts(self, evidence: Evidence, story: Story) -> None:
+        address, code = evidence.others["PolicyRelay"]
+        other = {**evidence.others, "PolicyRelay": (story.wallet.stranger, code)}
+        assert codes(judge(replace(evidence, others=other))) == ["code.other"]
+        assert address != story.wallet.stranger
+        assert codes(judge(replace(evidence, entry_point=story.wallet.stranger)))[0] == "code.other"
+
     def test_a_block_with_less_coin_than_the_links_leave(self, evidence: Evidence) -> None:
         block = max(block for block in evidence.coin if evidence.coin[block] > 0)
         less = {number: held - (number == block) for number, held in evidence.coin.items()}

@@ -72,3 +72,21 @@ def test_balances_are_bound_to_the_state(story: Story) -> None:
         return hex(int(balance, 16) + 1)
 
     assert set(told(story, "eth_getBalance", more)) == {"node.balance"}
+
+
+def test_code_is_bound_to_the_state(story: Story) -> None:
+    """A node that shows this release's code where there is another is found out."""
+    assert set(told(story, "eth_getCode", lambda code: code + "00")) == {"code.other", "node.code"}
+
+
+def test_a_proof_of_another_account_proves_nothing(story: Story) -> None:
+    class Elsewhere:
+        """A provider that proves somebody else's account, and tells of its balance."""
+
+        def make_request(self, method: str, params: Any) -> Any:
+            if method in ("eth_getProof", "eth_getBalance"):
+                params = [story.wallet.stranger, *params[1:]]
+            return story.node.provider.make_request(method, params)
+
+    found = audit_account(Node(Elsewhere()), story.address, is_proven=True)
+    assert {"node.code", "node.proof"} <= {one.code for one in found.gaps}

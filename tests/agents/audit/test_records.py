@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tallystick.agents.audit import Audit, Evidence, judge, read_evidence
 from tallystick.agents.audit.records import Records
 from tallystick.agents.intents import Intent, Payment
 from tallystick.agents.intents_signed import SignedIntent
+from tallystick.store.blobs import BlobStore
 from tests.agents.audit.story import Story
 from tests.contracts.policy_kit import HOUR
 from tests.contracts.test_policy_signed import delegation
@@ -138,3 +140,70 @@ def test_acts_that_did_something_else_than_their_records_say(story: Story) -> No
     ]  # fmt: skip
     assert f"11 of {fresh.coin.address}" in found.gaps[0].words
     assert [one.code for one in found.remarks] == ["intents.orphan", "intents.policy", "intents.policy"]
+
+
+def test_no_record_is_for_two_payments(story: Story) -> None:
+    """One record kept for two nonces, or for a nonce and a link, explains one of them."""
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    wallet.wait(HOUR - wallet.now() % HOUR + 1)
+    fresh.pay(40)
+    for slot in range(2):
+        nonce = fresh.world.relay.slot_nonce(wallet.session, wallet.now() // HOUR, slot)
+        fresh.intents.keep_for(fresh.records[0], fresh.coin.address, nonce)
+        fresh.pay_slot(40, slot, is_meant=False)
+    found = judge(read_evidence(fresh.node, fresh.address), Records.of(fresh.intents, ()))
+    assert [one.code for one in found.findings] == ["intents.twice", "intents.twice"]
+    assert all(one.words.startswith("link ") for one in found.gaps)
+
+
+def test_a_forged_copy_beside_the_true_record_changes_nothing(evidence: Evidence, story: Story) -> None:
+    forged = replace(story.records[CALL], signature=story.records[SLOT].signature)
+    for records in ([*story.records, forged], [forged, *story.records]):
+        assert codes(told(evidence, records)) == []
+    assert codes(judge(evidence, Records.of(story.intents, [forged, *story.records[1:]]))) == []
+
+
+def test_records_of_other_wallets_say_nothing_about_this_one(evidence: Evidence, story: Story) -> None:
+    record = story.records[CALL]
+    elsewhere = [
+        other(record, story, account=story.wallet.stranger),
+        other(record, story, chain_id=record.intent.chain_id + 1),
+    ]
+    assert codes(told(evidence, [*story.records, *elsewhere])) == []
+
+
+def test_a_record_written_after_the_act_is_late(story: Story) -> None:
+    fresh = Story(story.ledger, story.blobs)
+    for ahead in (60, 3_600):
+        late = fresh.meant(fresh.wallet.payee, 5, created_at=fresh.wallet.now() + ahead)
+        fresh.execute(fresh.coin.address, 0, fresh.paying(fresh.wallet.payee, 5), late)
+    found = fresh.audit()
+    assert [(one.code, one.seq - found.links[-1].event.seq) for one in found.findings] == [("intents.late", 0)]
+
+
+def test_a_delegation_takes_no_record_that_another_payment_needs(story: Story) -> None:
+    """Listed in the order that misleads: the greater first, and the one that a slot needs among them."""
+    fresh = Story(story.ledger, story.blobs)
+    wallet = fresh.wallet
+    wallet.wait(HOUR - wallet.now() % HOUR + 1)
+    for amount in (95, 90, 80):
+        fresh.meant(wallet.payee, amount)
+    for nonce, (most, amount) in enumerate(((100, 80), (100, 93))):
+        wallet.send(delegation(wallet, most, amount, nonce=nonce)[0], wallet.stranger)
+    fresh.pay_slot(90, 0, is_meant=False)
+    assert fresh.audit().findings == ()
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_store_that_lost_a_record_says_so(story: Story, tmp_path: Path, damage: str) -> None:
+    fresh = Story(story.ledger, BlobStore(str(tmp_path)))
+    fresh.pay(10)
+    intent_hash = fresh.records[0].intent.hash()
+    paths = [one for one in tmp_path.rglob("*") if one.is_file() and intent_hash.hex() in str(one).replace("/", "")]
+    assert paths
+    for one in paths:
+        one.chmod(0o600)
+        one.write_bytes(one.read_bytes()[:-1]) if damage == "cut" else one.unlink()
+    found = judge(read_evidence(fresh.node, fresh.address), Records.of(fresh.intents, ()))
+    assert [one.code for one in found.findings] == ["intents.damaged" if damage == "cut" else "intents.missing"]

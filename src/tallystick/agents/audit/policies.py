@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
@@ -26,7 +27,8 @@ def policies_at(node: Node, evidence: Evidence, places: Iterable[Place]) -> dict
     known: dict[Place, bytes | None] = {}
     found: dict[Place, bytes] = {}
     for place in places:
-        last = max((one for one in changes if one < place), default=(0, 0))
+        at = bisect_left(changes, place)
+        last = changes[at - 1] if at else (0, 0)
         if last not in known:
             known[last] = _digest(node, evidence, place[0] if last[0] == place[0] else place[0] - 1)
         digest = known[last]

@@ -113,9 +113,7 @@ def join_records(
         if record is not None:
             intent_hash = link.event.intent_hash
             if link.event.result:
-                findings += _check_once(
-                    records, intent_hash, f"link {link.event.seq}", link.event.seq, link.transaction
-                )
+                findings += _check_once(records, intent_hash, link.place, link.event.seq)
             records.seen.add(intent_hash)
             reasons.append(Reason(link.event.seq, link.place, intent_hash, record, policies.get(link.place)))
     listed = _Listed(evidence, records)

@@ -7,10 +7,10 @@ counted, whether it is frozen. Without it they are about the policy alone, every
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallystick.agents.policy.change import words
-from tallystick.agents.policy.document import Budgets, Policy, Session
+from tallystick.agents.policy.document import Budgets, Policy, Rule, Session
 from tallystick.agents.policy.durations import format_duration, say_time
 from tallystick.agents.policy.engine.buckets import Refused
 from tallystick.agents.policy.engine.state import SessionState, State, opening_state
@@ -80,6 +80,15 @@ def _bounded(policy: Policy, state: State, budgets: Budgets, holder: str, at: in
     return f", at most {'; '.join(parts)}" if parts else ""
 
 
+def spendable(state: State, session: str, token: str, at: int) -> int:
+    """Return how much of a token a session's and the account's bucket let out at this instant, in smallest units.
+
+    Rules, payees and their own budgets may let out less, never more.
+    """
+    places = ((Scope.SESSION, session), (Scope.ACCOUNT, NOBODY))
+    return min(_left(state, scope, holder, token, at) for scope, holder in places)
+
+
 def _left(state: State, scope: Scope, holder: str, token: str, at: int) -> int:
     bucket = state.buckets.get((scope, holder, token))
     if bucket is None:
@@ -99,6 +108,9 @@ def _session(policy: Policy, session: Session, state: State, at: int) -> Iterato
     except Refused as refusal:
         yield f"it can do nothing now ({refusal}); its time is {_window(session)}"
         return
+    if state.is_owner_silent(known, at) and known.level > Level.PROPOSE:
+        yield f"its owner is silent since {say_time(state.heartbeat)}: it falls to propose when it next acts"
+        known = replace(known, level=Level.PROPOSE)
     yield f"at level {known.level.name.lower()} it {_LEVELS[known.level]}; {_window(session)}"
     if known.level >= Level.BOUNDED:
         yield from _alone(policy, session, known, state, at)
@@ -115,11 +127,13 @@ def _alone(policy: Policy, session: Session, known: SessionState, state: State, 
     if not rules:
         yield "no rule lets it call anything"
     for rule in rules:
-        whom = "to the payee that the call names" if rule.payee_word >= 0 else ""
-        yield f"it may {words.say_rule(rule, policy)} {whom}".rstrip()
+        whom = " to the payee that the call names" if rule.payee_word >= 0 else ""
+        yield f"it may {words.say_rule(rule, policy)}{whom}{_bars(policy, session, rule, state)}"
     for address, rates in session.budgets.items():
         token, left = policy.token(address), _left(state, Scope.SESSION, session.key, address, at)
-        yield f"it spends {words.say_rates(rates, token)}; {token.say(left)} are left"
+        now = spendable(state, session.key, address, at)
+        fewer = "" if now == left else f", of which all sessions together have spent all but {token.say(now)}"
+        yield f"it spends {words.say_rates(rates, token)}; {token.say(left)} are left{fewer}"
     if known.level is Level.SUPERVISED:
         yield from _newcomers(policy, state, at)
     slots = session.slots
@@ -130,6 +144,18 @@ def _alone(policy: Policy, session: Session, known: SessionState, state: State, 
             f"{format_duration(slots.period_s)}, which no budget counts"
         )
     yield from _counters(session, known, state, at)
+
+
+def _bars(policy: Policy, session: Session, rule: Rule, state: State) -> str:
+    """Return what else bounds a call: words of it that are prescribed, and a coin of which there is no budget."""
+    count = len(rule.constraints)
+    held = f", if {count} of its words {'is' if count == 1 else 'are'} as prescribed" if count else ""
+    if not (rule.call_cap or rule.value_cap):
+        return held
+    places = ((Scope.SESSION, session.key, rule.token), (Scope.ACCOUNT, NOBODY, rule.token))
+    if all(place in state.buckets for place in places):
+        return held
+    return f"{held}; but it moves none, for want of a budget of {policy.token(rule.token).name}"
 
 
 def _newcomers(policy: Policy, state: State, at: int) -> Iterator[str]:
