@@ -35,7 +35,8 @@ class Tags(HTMLParser):
 
 def test_it_tells_the_verdict_the_sums_and_every_line(found: Audit) -> None:
     page = html_report(found)
-    assert "<b>Balanced.</b>" in page
+    assert "that was done. The node was believed, not proven.</p>" in page
+    assert "1</b>act refused by the policy" in page
     assert "10,000,000,000,000,005" in page
     assert page.count("<tr") >= len(found.timeline)
     assert "was refused a call to" in page
@@ -47,7 +48,7 @@ def test_gaps_stand_on_top_in_words(story: Story) -> None:
     evidence = read_evidence(story.node, story.address)
     gone = next(log for log in evidence.logs if log.topics[0] == ActionLogged.topic)
     page = html_report(judge(replace(evidence, logs=tuple(log for log in evidence.logs if log is not gone))))
-    assert "<b>Not balanced.</b> 1 gap, named below." in page
+    assert "<b>Not balanced.</b> 1 gap, named below. The node was believed, not proven. No records of reasons" in page
     assert page.index("link 1 is missing") < page.index("To the last unit")
 
 

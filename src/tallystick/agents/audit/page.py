@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tallystick.agents.audit.account import Audit
-from tallystick.agents.audit.findings import Movement, Place
+from tallystick.agents.audit.findings import Area, Movement, Place
 from tallystick.agents.policy.durations import say_time
 from tallystick.core.page import document, plain, table
 
@@ -41,13 +41,21 @@ def _header(audit: Audit) -> str:
 
 
 def _verdict(audit: Audit) -> str:
+    unseen = _unseen(audit)
     if audit.is_balanced:
         return (
             '<p class="verdict"><b>Balanced.</b> Every link is there, and everything that left belongs to one thing '
-            "that was done.</p>"
+            f"that was done.{unseen}</p>"
         )
     count = len(audit.gaps)
-    return f'<p class="verdict no"><b>Not balanced.</b> {count} gap{"s" * (count != 1)}, named below.</p>'
+    return f'<p class="verdict no"><b>Not balanced.</b> {count} gap{"s" * (count != 1)}, named below.{unseen}</p>'
+
+
+def _unseen(audit: Audit) -> str:
+    """Return what the verdict does not speak of."""
+    looked = {check.name for check in audit.report.checks}
+    said = ((Area.NODE, "The node was believed, not proven."), (Area.INTENTS, "No records of reasons were looked at."))
+    return "".join(f" {words}" for area, words in said if area.value not in looked)
 
 
 def _figures(audit: Audit) -> str:
@@ -55,8 +63,8 @@ def _figures(audit: Audit) -> str:
     refused = sum(not link.event.result for link in audit.links)
     shown = (
         (f"{len(audit.links):,}", "links in the audit chain"),
-        (f"{len(outs):,}", f"payments to {len({one.party for one in outs}):,} counterparties"),
-        (f"{refused:,}", "acts refused by the policy"),
+        (f"{len(outs):,}", f"movements out, to {len({one.party for one in outs}):,} parties"),
+        (f"{refused:,}", f"act{'s' * (refused != 1)} refused by the policy"),
         (f"{len(audit.gaps):,}", "gap" if len(audit.gaps) == 1 else "gaps"),
     )
     return '<div class="figures">' + "".join(f"<div><b>{value}</b>{name}</div>" for value, name in shown) + "</div>"
