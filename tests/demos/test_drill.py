@@ -23,6 +23,7 @@ from tallystick.demos.drill_chain import open_stage
 from tallystick.demos.drill_code import went_through
 from tallystick.demos.drill_count import Budget, Count
 from tallystick.demos.drill_gas import GAS_THEFT
+from tallystick.demos.drill_others import OTHER_THEFTS, OUT_OF_REACH
 from tallystick.demos.drill_scene import BUY, INTENT, UNIT, Scene, set_scene
 from tallystick.demos.drill_thefts import AFTER_FREEZE, THEFTS
 from tallystick.tally.agents.system import ENTRY_POINT
@@ -59,10 +60,43 @@ REASONS = {
     "wrong period": "eip3009: not signed by the payer",
     "burst at a period's edge": "buckets: over budget",
     "after expiry": "sessions: not live",
+    "companion call": "calls: target denied",
+    "late signed action": "relay: expired",
+    "unopposed item to a thief": "payees: not allowed",
+    "unopposed items over budget": "buckets: over budget",
+    "delegation twice": "relay: already redeemed",
+    "delegation of more": "relay: not what was permitted",
+    "guardian's key": "roles: not the owner",
     "after the freeze": "roles: frozen",
     "after the freeze ended": "sessions: not live",
 }
-LOST = {"over budget": "50", "all sessions together": "40", "every slot and one more": "2"}
+LOST = {
+    "over budget": "50", "all sessions together": "40", "every slot and one more": "2", "delegation twice": "1",
+    "unopposed items over budget": "50",
+}  # fmt: skip
+
+
+# What of the threat model's table about wallets is tried by what, or is out of reach ("-"), row by row.
+THREATS = {
+    "has it pay a stranger, or too much": ("unlisted payee", "over the cap"),
+    "pays until nothing is left; twice at a period's edge": ("over budget", "burst at a period's edge"),
+    "approve, permit, `transferFrom`, multicall, hidden calls": ("approve", "permit", "transferFrom", "multicall"),
+    "calls the wallet itself, its companions or the EntryPoint": ("self call", "companion call", "EntryPoint call"),
+    "raises its own level, schedules changes": ("raised level",),
+    "signs outside its slots, over their cap, in another period": ("over the slot cap", "wrong period"),
+    "floods the queue": ("queue flooding",),
+    "has items run that nobody vetoes": ("unopposed item to a thief", "unopposed items over budget"),
+    "waits until a freeze is over": ("after the freeze ended",),
+    "pays itself by the gas of user operations": ("gas",),
+    "calls back; takes more than it was told; says false": ("re-entrancy", "fee on transfer"),
+    "brings it twice, changed, late, or with too little gas": (
+        "replay", "changed signed action", "late signed action", "starved gas", "delegation twice",
+    ),
+    "has one approved and runs another": ("changed item",),
+    "freezes, vetoes, lowers": ("guardian's key",),
+    "sweeps": ("-the owner's key",),
+    "let through what they should not": ("-approvers who do not read",),
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -75,12 +109,12 @@ def test_every_theft_is_stopped_on_the_embedded_chain(capsys: pytest.CaptureFixt
     assert run(["demo", "drill", "--json", "--report", str(page)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found) == MEMBERS
-    assert found["thefts_tried"] == found["thefts_stopped"] == len(THEFTS) + len(AFTER_FREEZE) == len(REASONS)
+    assert found["thefts_tried"] == found["thefts_stopped"] == len(REASONS)
     assert found["audit_balanced"] is True
-    assert found["lost"] == {"ETH": "0", "USD": "142", "SOUR": "0"}
+    assert found["lost"] == {"ETH": "0", "USD": "193", "SOUR": "0"}
     assert all(float(lost) <= float(found["loss_bound"][coin]) for coin, lost in found["lost"].items())
     text = page.read_text("utf-8")
-    assert all(words in text for words in ("29 of 29", "calls: moved more"))
+    assert all(words in text for words in ("36 of 36", "Not tried: the owner&#x27;s key", "calls: moved more"))
     assert "http" not in text.split("<body>")[1]
 
 
@@ -94,7 +128,7 @@ def test_every_theft_is_stopped_for_its_own_reason_on_anvil(anvil: Any) -> None:
     assert 0 < float(told.tried[0].lost["ETH"]) <= 0.01
     lost = {one.name: one.lost.get("USD") for one in told.tried}
     assert {name: lost[name] for name in LOST} == LOST
-    assert (told.freeze_blocks, told.left_out, told.gaps) == (1, (), [])
+    assert (told.freeze_blocks, told.left_out, told.gaps) == (1, OUT_OF_REACH, [])
     assert told.is_whole
 
 
@@ -161,3 +195,15 @@ def test_a_drill_in_which_anything_failed_is_not_whole() -> None:
     for change in changes:
         assert not replace(whole, **change).is_whole
     assert replace(whole, tried=[good, bad[0]]).summary()["thefts_stopped"] == 1
+
+
+def test_every_row_of_the_threat_model_is_tried_or_named_as_out_of_reach() -> None:
+    text = (Path(__file__).parents[2] / "docs/threat-model.md").read_text("utf-8")
+    part = text.split("## Agents' wallets")[1].split("## Keys")[0]
+    rows = [line.split("|")[3].strip() for line in part.splitlines() if line.startswith("| ")][1:]
+    assert rows == list(THREATS)
+    tried = {one.name for one in (GAS_THEFT, *THEFTS, *OTHER_THEFTS, *AFTER_FREEZE)}
+    for names in THREATS.values():
+        for name in names:
+            assert name in tried or any(one.startswith(f"{name[1:]}:") for one in OUT_OF_REACH), name
+    assert tried == {GAS_THEFT.name, *REASONS}

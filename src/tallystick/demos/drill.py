@@ -17,6 +17,7 @@ from tallystick.agents.audit import audit_account
 from tallystick.agents.policy.bounds import loss_bounds
 from tallystick.demos.drill_chain import Stage, open_stage
 from tallystick.demos.drill_gas import GAS_THEFT, has_entry_point
+from tallystick.demos.drill_others import OTHER_THEFTS, OUT_OF_REACH
 from tallystick.demos.drill_scene import HOUR_S, Scene, holdings, set_scene
 from tallystick.demos.drill_thefts import AFTER_FREEZE, THEFTS, Theft
 from tallystick.tally.agents.system import ENTRY_POINT
@@ -44,6 +45,7 @@ class Tried:
 class Drill:
     """The whole drill, filled in as it happens; amounts are decimals by coin.
 
+    left_out       what was not tried, each with the reason
     freeze_blocks  from the guardian's decision to the block in which the wallet was frozen
     after_freeze   whether nothing left once it was frozen
     swept          what the owner took out at the end, in whole
@@ -98,11 +100,12 @@ def tell_drill(rpc: str | None, chapter: Chapter, *, entry_point: str = ENTRY_PO
             scene = set_scene(stage, Path(folder), entry_point)
             told.wallet = scene.address
             advance(1)
-        thefts: tuple[Theft, ...] = THEFTS
+        thefts: tuple[Theft, ...] = (*THEFTS, *OTHER_THEFTS)
+        told.left_out = OUT_OF_REACH
         if has_entry_point(stage.node, entry_point):
-            thefts = (GAS_THEFT, *THEFTS)
+            thefts = (GAS_THEFT, *thefts)
         else:
-            told.left_out = (f"{GAS_THEFT.name}: no EntryPoint on this chain",)
+            told.left_out = (f"{GAS_THEFT.name}: no EntryPoint on this chain", *OUT_OF_REACH)
         _steal(scene, told, thefts, "thefts", chapter)
         _freeze(scene, told, chapter)
         with chapter("audit", 1) as advance:

@@ -28,7 +28,7 @@ from tallystick.core.limits import OUTBOX_POLL_S_MIN, OUTBOX_WAIT_S
 FUNDS_WEI: Final = 5 * 10**18
 GAS: Final = 4_000_000
 _FEES: Final = Fees(cap=10**11, tip=10**9)
-PARTIES: Final = ("owner", "guardian", "approver", "agent", "helper", "brief", "provider", "thief")
+PARTIES: Final = ("owner", "guardian", "approver", "agent", "helper", "brief", "scout", "provider", "thief")
 
 
 class Party:

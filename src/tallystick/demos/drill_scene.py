@@ -1,4 +1,4 @@
-"""What the attacker finds: a sealed wallet with money, three sessions, a queue, a bad token, a hostile shop.
+"""What the attacker finds: a sealed wallet with money, four sessions, a queue, a bad token, a hostile shop.
 
 The attacker has every session's key and the agent's host, so it knows all that is here but the keys of owner, guardian
 and approver.
@@ -7,7 +7,7 @@ and approver.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -200,8 +200,9 @@ def _policy(stage: Stage, contracts: Contracts, usd: str, sour: str, shop: str) 
             _session(stage, "agent", now_s + 30 * DAY_S, own, slots=slots),
             _session(stage, "helper", now_s + 30 * DAY_S, own, denials=3),
             _session(stage, "brief", now_s + BRIEF_S, own),
+            replace(_session(stage, "scout", now_s + 30 * DAY_S, own), level=Level.SUPERVISED),
         ),
-        queue=Queue(threshold=1, open_max=3, delay_s=0, veto_s=0),
+        queue=Queue(threshold=1, open_max=3, delay_s=0, veto_s=HOUR_S),
     )
 
 

@@ -166,7 +166,7 @@ def _guessing(scene: Scene) -> str:
 def _arbitrary_digest(scene: Scene) -> str:
     digest = keccak(b"an order on some exchange")
     signature = scene.stage["agent"].sign(digest)
-    forms = (signature, signature.ljust(96, b"\0"), signature.ljust(288, b"\0"))
+    forms = (signature, *(signature.ljust(size, b"\0") for size in (96, 192, 288)))
     answers = [_asked(scene, digest, form) for form in forms]
     return "" if any(answers) else _NO
 
