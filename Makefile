@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ANVIL = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_anvil.py
 ENTRY_POINT = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_entry_point.py
+CONFORMANCE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_mcp_conformance.py
 SAFE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/install_safe.py
 
 .PHONY: demo test test-long lint bench artifacts docs lock clean help
@@ -47,12 +48,14 @@ lint: $(VENV)/.dev-ready
 test: lint
 	$(ANVIL)
 	$(ENTRY_POINT)
+	$(CONFORMANCE)
 	tools/install_bubblewrap.sh
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test-long: lint
 	$(ANVIL)
 	$(ENTRY_POINT)
+	$(CONFORMANCE)
 	tools/install_bubblewrap.sh
 	TALLYSTICK_LONG=1 $(BIN)/python -m pytest -n 2
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import orjson
 
-from tallystick.core.ticket import ticket_domain
 from tallystick.demos import breast_cancer
 from tallystick.demos.places import Places
 from tallystick.demos.processes import run_tally, serving
 from tallystick.demos.publishing import CHANNEL
 from tallystick.demos.story import AnchorTold, Story
-from tallystick.services.client import Checked, GatewayClient, Trusted
+from tallystick.services.client import Checked, GatewayClient
+from tallystick.services.trust import trusted_by_chain
 from tallystick.store.files import write_atomic
 from tallystick.tally import Tally
 
@@ -84,15 +84,7 @@ def _requests(count: int) -> list[bytes]:
 
 def _client(tally: Tally, url: str, model_id: int, seq: int) -> GatewayClient:
     """Return a client that trusts what the chain says, not what the gateway says."""
-    statement = tally.models.registrar.registry.version(model_id, seq).statement
-    trusted = Trusted(
-        key=tally.inference.verifier_key(),
-        log_id=tally.inference.log_id(),
-        domain=ticket_domain(tally.node.chain_id, tally.inference.address),
-        ticket_signer=tally.inference.state().ticket_signer,
-        version=statement,
-    )
-    return GatewayClient(url, str(model_id), str(seq), trusted)
+    return GatewayClient(url, str(model_id), str(seq), trusted_by_chain(tally, model_id, seq))
 
 
 def _anchor(tally: Tally, story: Story, size: int) -> None:

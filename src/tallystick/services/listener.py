@@ -153,7 +153,7 @@ def serve_forever(
     """
 
     async def run() -> None:
-        with _signals(stop):
+        with asked_by_signals(stop):
             bound = await listener.start(host, port)
             tasks = [asyncio.ensure_future(stop.wait())]
             if beside is not None:
@@ -174,7 +174,7 @@ def serve_forever(
 
 
 @contextlib.contextmanager
-def _signals(stop: Stop) -> Any:
+def asked_by_signals(stop: Stop) -> Any:
     """Ask `stop` on SIGTERM and SIGINT while the context lasts, where this thread may handle signals."""
     loop = asyncio.get_running_loop()
     if threading.current_thread() is not threading.main_thread():

@@ -1,0 +1,38 @@
+"""How what a tool did looks on the wire: a result, or an error with the code and the hint that the command line has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from mcp.types import CallToolResult, TextContent
+
+from tallystick.core.errors import TallystickError
+
+
+def given(value: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> CallToolResult:
+    """Return a result: its members, and the same as text for those who read only text."""
+    return _result(value, is_error=False, meta=meta)
+
+
+def refused(error: TallystickError, hidden: str = "") -> CallToolResult:
+    """Return an error that its caller can act on; `hidden` is a path of this machine that nobody else is told."""
+    told = error.to_dict()
+    if hidden:
+        told = {name: text.replace(hidden, "the workspace") for name, text in told.items()}
+    return _result(told, is_error=True)
+
+
+def challenged(required: Mapping[str, Any]) -> CallToolResult:
+    """Return the demand of a payment: x402's PaymentRequired, as members and as the first text."""
+    return _result(required, is_error=True)
+
+
+def _result(value: Mapping[str, Any], *, is_error: bool, meta: Mapping[str, Any] | None = None) -> CallToolResult:
+    words = orjson.dumps(value, default=str).decode()
+    made = CallToolResult(
+        content=[TextContent(type="text", text=words)], structured_content=dict(value), is_error=is_error
+    )
+    made.meta = dict(meta) if meta else None
+    return made
