@@ -7,7 +7,18 @@ from eth_abi.abi import encode
 from tallystick.chain.calls import Call
 from tallystick.core.digest import keccak
 from tests.contracts.entry_point import PLACE, EntryPoint, operation_of
-from tests.contracts.policy_kit import ACCOUNT, DAY, HOUR, NATIVE, NOBODY, SESSION, Wallet, World, transfer_data
+from tests.contracts.policy_kit import (
+    ACCOUNT,
+    COUNTERPARTY,
+    DAY,
+    HOUR,
+    NATIVE,
+    NOBODY,
+    SESSION,
+    Wallet,
+    World,
+    transfer_data,
+)
 from tests.contracts.test_policy_signed import Coin, authorization, delegation
 
 IN_USE = "PolicyAccount in use"
@@ -48,6 +59,9 @@ def policy_costs(ledger):
         Call(wallet.address, _is_valid(digest, signature)), wallet.stranger
     ).gas_used
     made |= _queue(wallet) | _operations(wallet, entry)
+    wallet.bucket(COUNTERPARTY, wallet.payee, coin.address, cap=100)
+    wallet.pay(1)
+    made["session transfer of a token, a bucket of the payee"] = wallet.pay(10).gas_used
     made["schedule a raise"] = wallet.send(
         world.changes.schedule(wallet.address, wallet.address, wallet.account.set_level(wallet.session, 3).data),
         wallet.owner,
@@ -62,10 +76,12 @@ def _is_valid(digest, signature):
 
 
 def _queue(wallet):
-    item, id_ = wallet.propose(5_000)
+    mined = wallet.send(wallet.proposing(5_000), wallet.session)
+    item, id_ = wallet.proposed(mined)
     first, second = (wallet.send(wallet.world.queue.approve(id_), who).gas_used for who in wallet.approvers)
     wallet.wait(2 * HOUR)
     return {
+        "propose an item": mined.gas_used,
         "approve an item, the first": first,
         "approve an item, the second": second,
         "run an approved item": wallet.run(item).gas_used,
