@@ -4,6 +4,7 @@
     policy.engine    the account's own decision in Python: same reasons, same arithmetic
     intents      what a session meant by an act: who asked, what for, on what model's word; signed, found by hash
     audit        what its account did and why, from the chain alone, reconciled to the last unit
+    rehearsal    the kill switch, tried without being pulled
     identity     who an agent is: registration file, domain, wallet, keys, name (ERC-8004)
     reputation   what clients say of agents, and the payments by which they became clients
     scoring      how far to believe it: ratings weighed by trust that has to be paid for

@@ -18,6 +18,7 @@ from tallystick.cli.agent_intent import intent
 from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_policy import new_options, policy, write_new
 from tallystick.cli.agent_queue import approve, queue, veto
+from tallystick.cli.agent_rehearsal import rehearse
 from tallystick.cli.agent_session import session
 from tallystick.cli.agent_validation import validation
 from tallystick.cli.agent_wallet import deploy, wallet
@@ -38,7 +39,7 @@ SECTIONS = {
     "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
     "Acting": ("pay", "act", "queue", "approve", "veto"),
     "Watching": ("audit", "intent"),
-    "Stopping": ("freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
+    "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
     "In public": ("identity", "feedback", "validation", "credential"),
 }
 
@@ -66,6 +67,7 @@ for member in (
     veto,
     pay,
     act,
+    rehearse,
     intent,
     identity,
     feedback,

@@ -16,6 +16,7 @@ from tallystick.agents.policy.document import Policy, Session
 from tallystick.agents.policy.nouns import Level, Scope
 from tallystick.agents.policy.replay.history import read_history
 from tallystick.agents.policy.replay.past import History
+from tallystick.agents.rehearsal import Trial, rehearse
 from tallystick.chain.bindings.agent_identity import AgentIdentity
 from tallystick.chain.bindings.policy_changes import ChangeScheduled
 from tallystick.chain.bindings.policy_relay import PolicyRelay
@@ -97,6 +98,11 @@ class Wallet:
         """Return who can stop it, and whether each has any coins to pay for that; on the embedded chain all have."""
         is_free, node = self._tally.workspace.is_embedded, self._tally.node
         return [(one, is_free or node.balance(one) > 0) for one in live.policy.guardians]
+
+    def rehearse(self) -> tuple[Trial, ...]:
+        """Return who could freeze it now, and whether its owner could take everything out; nothing is sent."""
+        node, is_free = self._tally.node, self._tally.workspace.is_embedded
+        return rehearse(node, self.address, self.live().policy.guardians, is_free=is_free)
 
     # --- the owner
 
