@@ -23,10 +23,14 @@ from typing import Final
 
 from tallystick.agents.payments import reasons
 from tallystick.agents.payments.claims import CLAIMED, REFUSED, RELEASED, SETTLED, SETTLING, Claim, Claims
-from tallystick.agents.payments.operation import Operation
+from tallystick.agents.payments.operation import BINDING, Operation, bound_nonce
 from tallystick.agents.payments.outcomes import Claimable, Outcome, Refused, Scheme, Settled, Unknown
+from tallystick.agents.payments.receipts import EXTENSION, PaymentReceipt, sign_receipt
 from tallystick.agents.payments.terms import PAYMENT_IDENTIFIER, Flow, Terms
-from tallystick.agents.payments.wire import Payment, Requirements, Settlement
+from tallystick.agents.payments.wire import Payment, Requirements, Settlement, write_text
+from tallystick.chain.accounts import Account
+from tallystick.core.digest import parse_hex32, sha256
+from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import (
     PAYMENT_ANSWER_BYTES_MAX,
     PAYMENT_ANSWER_KEPT_S,
@@ -63,6 +67,7 @@ class Cashier:
 
     schemes  by name
     clock    seconds since 1970
+    seller   signs receipts, the payee's key as a rule; without it there are none
     hold_s   how long the work may take, before it is deemed crashed
     """
 
@@ -72,11 +77,13 @@ class Cashier:
         schemes: Mapping[str, Scheme],
         clock: Callable[[], float],
         *,
+        seller: Account | None = None,
         hold_s: float = PAYMENT_CLAIM_S,
     ) -> None:
         self._claims = claims
         self._schemes = schemes
         self._clock = clock
+        self._seller = seller
         self._hold_s = hold_s
 
     def accept(self, payment: Payment, terms: Terms, operation: Operation) -> Accepted | Answered | Refused | Unknown:
@@ -96,6 +103,8 @@ class Cashier:
         key = scheme.claim(payment, requirements or payment.accepted)
         if isinstance(key, Refused):
             return key
+        if not _is_bound(payment, key, operation):
+            return Refused(reasons.OPERATION, "its nonce was made for another request", key.payer)
         known = self._claims.find(key, payment_id)
         if known is not None and known.key.digest != key.digest:
             found = self._of_identifier(known, key, payment, requirements)
@@ -115,20 +124,29 @@ class Cashier:
         )  # fmt: skip
         return _IN_WORK if claim is None else self._begin(claim, terms.flow)
 
-    def settle(self, accepted: Accepted, answer: bytes | None) -> Outcome:
+    def settle(
+        self, accepted: Accepted, answer: bytes | None, *, body: bytes | None = None, entry: bytes | None = None
+    ) -> Outcome:
         """Return what came of the payment, now that the work is done; the answer leaves only on `Settled`.
 
         answer  kept, to be given again for the same payment; None, or one that is too large, is made again instead
+        body    what the receipt is about, where that is not the answer as it is kept
+        entry   of the log, where the answer has an inference receipt
         """
         kept = answer if answer is not None and len(answer) <= PAYMENT_ANSWER_BYTES_MAX else None
+        told = answer if body is None else body
         claim, now_s = accepted.claim, self._clock()
-        if accepted.settled is not None:
-            moved = self._claims.move(claim, SETTLED, now_s, answer=kept)
-            return _IN_WORK if moved is None else accepted.settled
-        begun = self._claims.move(
-            claim, SETTLING, now_s, answer=kept, holder=claim.holder, held_until=now_s + self._hold_s
-        )
-        return _IN_WORK if begun is None else self._finish(begun)
+        sold = {"answer": kept, "answer_digest": None if told is None else sha256(told), "entry": entry}
+        if accepted.settled is None:
+            held = {"holder": claim.holder, "held_until": now_s + self._hold_s}
+            begun = self._claims.move(claim, SETTLING, now_s, **sold, **held)
+            return _IN_WORK if begun is None else self._finish(begun)
+        moved = self._claims.move(claim, SETTLED, now_s, **sold)
+        if moved is None:
+            return _IN_WORK
+        settled = self._with_receipt(moved, accepted.settled)
+        self._claims.move(moved, SETTLED, now_s, settlement=write_text(settled.to_settlement().to_dict()))
+        return settled
 
     def release(self, accepted: Accepted, why: str) -> None:
         """Give the claim up: the work failed. What was not settled never is; what was is owed back to the payer."""
@@ -220,12 +238,33 @@ class Cashier:
         outcome = self._schemes[claim.requirements.scheme].settle(claim.payment, claim.requirements)
         now_s = self._clock()
         if isinstance(outcome, Settled):
+            outcome = self._with_receipt(claim, outcome)
             self._claims.settle(claim, outcome.to_settlement().to_dict(), now_s, keep_hold=keep_hold)
         elif isinstance(outcome, Refused):
             self._claims.move(claim, REFUSED, now_s, reason=f"{outcome.reason}: {outcome.message}")
         else:
             self._claims.move(claim, SETTLING, now_s, reason=outcome.message)
         return outcome
+
+    def _with_receipt(self, claim: Claim, settled: Settled) -> Settled:
+        """Return the settlement with the seller's receipt for it, where it signs any."""
+        if self._seller is None:
+            return settled
+        key = claim.key
+        receipt = PaymentReceipt(
+            network=key.network,
+            asset=key.asset,
+            payer=key.payer,
+            payee=key.payee,
+            amount=settled.amount,
+            nonce=key.nonce,
+            operation=claim.operation,
+            transaction=settled.transaction,
+            answer=claim.answer_digest,
+            entry=claim.entry,
+            issued_at=int(self._clock()),
+        )
+        return replace(settled, extensions={EXTENSION: {"info": sign_receipt(receipt, self._seller).to_dict()}})
 
 
 def _identifier(payment: Payment) -> str | Refused | None:
@@ -238,6 +277,17 @@ def _identifier(payment: Payment) -> str | Refused | None:
     return found
 
 
+def _is_bound(payment: Payment, key: Claimable, operation: Operation) -> bool:
+    """Whether a payment whose payer says that its nonce commits to the operation does so; most payers say nothing."""
+    salt = payment.extension_info(BINDING).get("salt")
+    if salt is None:
+        return True
+    try:
+        return bound_nonce(operation, parse_hex32(salt, "salt")) == key.nonce
+    except InvalidInput:
+        return False
+
+
 def _settled(claim: Claim) -> Settled:
     told = Settlement.read(dict(claim.settlement))
-    return Settled(told.network, told.payer, int(told.amount), told.transaction)
+    return Settled(told.network, told.payer, int(told.amount), told.transaction, told.extensions)

@@ -11,14 +11,13 @@ rule lives here but those that SQL keeps.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tallystick.agents.payments.outcomes import Claimable
-from tallystick.agents.payments.wire import Payment, Requirements, read_json
+from tallystick.agents.payments.wire import Payment, Requirements, read_json, write_text
 from tallystick.core.limits import PAYMENT_DELIVERIES_MAX, PAYMENT_RESUME_MAX
 from tallystick.store.book import Book, Form, Page
 
@@ -42,7 +41,8 @@ CREATE TABLE claims (
   payment TEXT NOT NULL, requirements TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('claimed', 'settling', 'settled', 'released', 'refused')),
   holder BLOB, held_until REAL NOT NULL, reason TEXT NOT NULL DEFAULT '',
-  settlement TEXT NOT NULL DEFAULT '', answer BLOB, refund TEXT NOT NULL DEFAULT '', refunded TEXT NOT NULL DEFAULT '',
+  settlement TEXT NOT NULL DEFAULT '', answer BLOB, answer_digest BLOB, entry BLOB,
+  refund TEXT NOT NULL DEFAULT '', refunded TEXT NOT NULL DEFAULT '',
   deliveries INTEGER NOT NULL DEFAULT 0,
   claimed_s REAL NOT NULL, changed_s REAL NOT NULL,
   UNIQUE (network, asset, payer, nonce), UNIQUE (payer, payment_id),
@@ -61,6 +61,7 @@ class Claim:
     holder      whoever works on it, until `held_until`
     settlement  what travels of its settlement, empty before
     answer      what was sold, None where it was not kept
+    answer_digest, entry  SHA-256 of what was sold, and the log's entry of its inference receipt, for the seller's own
     deliveries  how often an answer that was not kept has been made again
     refund      why the payer is owed its money back, empty where it is not
     refunded    the transaction that gave it back
@@ -78,6 +79,8 @@ class Claim:
     reason: str
     settlement: Mapping[str, Any]
     answer: bytes | None
+    answer_digest: bytes | None
+    entry: bytes | None
     deliveries: int
     refund: str
     refunded: str
@@ -103,6 +106,8 @@ class Claim:
             reason=row["reason"],
             settlement=_parsed(row["settlement"]) if row["settlement"] else {},
             answer=row["answer"],
+            answer_digest=row["answer_digest"],
+            entry=row["entry"],
             deliveries=row["deliveries"],
             refund=row["refund"],
             refunded=row["refunded"],
@@ -143,8 +148,8 @@ class Claims:
         """Return a new claim that `holder` holds, None where somebody has made it before."""
         values = (
             key.network, key.asset, key.payer, key.nonce, key.payee, str(key.amount), key.valid_before, key.digest,
-            operation, payment_id, _text(payment.to_dict()), _text(requirements.raw), holder, now_s + hold_s, now_s,
-            now_s,
+            operation, payment_id, write_text(payment.to_dict()), write_text(requirements.raw), holder,
+            now_s + hold_s, now_s, now_s,
         )  # fmt: skip
         with self._book.changing() as page:
             if _find(page, key, payment_id) is not None:
@@ -189,7 +194,7 @@ class Claims:
     def settle(self, claim: Claim, settlement: Mapping[str, Any], now_s: float, *, keep_hold: bool) -> None:
         """Record that the money moved, whatever was thought before; the claim is let go of, or held on to."""
         kept = "holder" if keep_hold else "CASE WHEN holder IS ? THEN NULL ELSE holder END"
-        values = (_text(settlement), now_s, *(() if keep_hold else (claim.holder,)), claim.id)
+        values = (write_text(settlement), now_s, *(() if keep_hold else (claim.holder,)), claim.id)
         sql = f"UPDATE claims SET state = 'settled', reason = '', settlement = ?, changed_s = ?, holder = {kept}"  # noqa: S608
         with self._book.changing() as page:
             page.change(f"{sql} WHERE id = ? AND state <> 'settled'", values)
@@ -242,10 +247,6 @@ def _find(page: Page, key: Claimable, payment_id: str | None) -> Claim | None:
 def _by_id(page: Page, claim_id: int) -> Claim:
     rows: Sequence[Mapping[str, Any]] = page.rows("SELECT * FROM claims WHERE id = ?", (claim_id,))
     return Claim.read(rows[0])
-
-
-def _text(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import PAYMENT_TEXT_MAX
 
 FORMAT: Final = "tallystick-operation-1"
+BINDING: Final = "tallystick-operation"  # an extension: the payment's nonce was made of the operation and a salt
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~/-]{0,63}\Z", re.ASCII)
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -59,6 +60,11 @@ class Operation:
     def hash(self) -> bytes:
         """Return the operation's name: Keccak-256 of its canonical JSON."""
         return keccak(canonical.encode(self.to_dict()))
+
+
+def bound_nonce(operation: Operation, salt: bytes) -> bytes:
+    """Return a nonce that commits to an operation: whoever signs it has signed what it pays for."""
+    return keccak(operation.hash() + salt)
 
 
 def http_resource(url: str) -> str:

@@ -47,16 +47,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Settled:
-    """The money moved: `transaction` says where, as its network names transactions."""
+    """The money moved: `transaction` says where, as its network names transactions; a receipt is in `extensions`."""
 
     network: str
     payer: str
     amount: int
     transaction: str
+    extensions: Members = field(default_factory=dict)
 
     def to_settlement(self) -> Settlement:
         """Return it as it travels."""
-        return Settlement(True, self.network, self.transaction, self.payer, str(self.amount))
+        told = (self.network, self.transaction, self.payer, str(self.amount))
+        return Settlement(True, *told, extensions=self.extensions)
 
 
 @dataclass(frozen=True)

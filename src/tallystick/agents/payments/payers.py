@@ -9,18 +9,15 @@ import secrets
 from collections.abc import Iterable
 from typing import Final
 
-from tallystick.agents.payments.operation import Operation
+from tallystick.agents.payments.operation import BINDING, Operation, bound_nonce
 from tallystick.agents.payments.outcomes import Candidate, Signed
 from tallystick.agents.payments.paying_tokens import PayingTokens, signed_payment
 from tallystick.agents.payments.wire import Requirements
 from tallystick.chain.accounts import Account
 from tallystick.chain.node import Node
 from tallystick.core.authorization import Authorization
-from tallystick.core.digest import keccak
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import PAYMENT_TIMEOUT_S_MAX
-
-BINDING: Final = "tallystick-operation"  # an extension: the nonce was made of the operation and a salt
 
 
 class KeyPayer:
@@ -60,8 +57,3 @@ class KeyPayer:
         )
         signature = self._account.sign_digest(authorization.digest(self._tokens.domain(requirements)))
         return signed_payment(authorization, signature, requirements)
-
-
-def bound_nonce(operation: Operation, salt: bytes) -> bytes:
-    """Return a nonce that commits to an operation."""
-    return keccak(operation.hash() + salt)

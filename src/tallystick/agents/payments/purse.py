@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tallystick.agents.payments.operation import Operation
@@ -101,8 +101,8 @@ class Purse:
         """Return a signed payment for an operation, on the disk; the undecided one where there is one.
 
         raises  Rejected "payment.refused" where no way to pay is within limits, with each way's reason;
-                "payment.budget", "payment.slots", "payment.policy", "payment.payee"; Unavailable "payment.signing", or
-                where the chain does not answer: nothing was signed
+                "payment.budget", "payment.slots", "payment.policy", "payment.other_payee"; Unavailable
+                "payment.signing", or where the chain does not answer: nothing was signed
         """
         known = self.undecided(operation)
         if known is not None:
@@ -124,10 +124,12 @@ class Purse:
         settlement  None where there was no word: a lost connection, a 503
         why         in words, for the book
         """
+        found = self._on_chain(booked) if settlement is not None else None
+        if settlement is not None and found is not None:
+            told = replace(settlement if settlement.success else found, transaction=found.transaction)
+            note = "" if settlement.success else f"the seller says {settlement.reason}, the chain shows the payment"
+            return self._book.tell(booked.id, SETTLED, told, note, self._clock())
         if settlement is not None and settlement.success:
-            found = self._on_chain(booked)
-            if found is not None:
-                return self._book.tell(booked.id, SETTLED, found, "", self._clock())
             note = "the seller says that it is settled, and the chain does not show it"
             return self._book.tell(booked.id, SIGNED, settlement, note, self._clock())
         note = why or (f"refused: {settlement.reason} {settlement.message}".strip() if settlement else "no answer")
@@ -179,11 +181,13 @@ class Purse:
         return f"{asked} is to be paid, {expected} {known}"
 
     def _pin(self, one: Requirements, origin: str) -> None:
-        """Remember whom this origin names, if it is the first time; raises Rejected "payment.payee" if it is not."""
+        """Remember whom this origin names first; raises Rejected "payment.other_payee" where that is somebody else."""
         payee = parse_address(one.pay_to)
         first = self._book.pin(origin, one.network, payee, self._clock())
         if first != payee:
-            raise Rejected("payment.payee", "another payee was named here at the same time", expected=first, got=payee)
+            raise Rejected(
+                "payment.other_payee", "another payee was named here at the same time", expected=first, got=payee
+            )
 
     def _sign(self, requirements: Requirements, payer: Payer, challenge: Challenge, operation: Operation) -> Booked:
         payment_id, payee, now_s = secrets.token_hex(16), parse_address(requirements.pay_to), self._clock()

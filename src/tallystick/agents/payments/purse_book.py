@@ -9,14 +9,13 @@ is signed in its place. Amounts that are reserved or signed count as spent until
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tallystick.agents.payments.outcomes import Candidate, Claimable
-from tallystick.agents.payments.wire import Payment, Requirements, Settlement, read_json
+from tallystick.agents.payments.wire import Payment, Requirements, Settlement, read_json, write_text
 from tallystick.core.errors import Unavailable
 from tallystick.core.limits import PURSE_RESERVED_S
 from tallystick.store.book import Book, Form, Page
@@ -177,7 +176,7 @@ class PurseBook:
                     " requirements, state, from_block, made_s, changed_s)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'reserved', ?, ?, ?) ON CONFLICT DO NOTHING",
                     (payment_id, *named, candidate.nonce, payee, str(requirements.amount), operation, resource,
-                     _text(requirements.raw), from_block, now_s, now_s),
+                     write_text(requirements.raw), from_block, now_s, now_s),
                 )  # fmt: skip
                 if made:
                     return candidate
@@ -192,7 +191,7 @@ class PurseBook:
             changed = page.change(
                 "UPDATE payments SET state = 'signed', payment = ?, digest = ?, valid_before = ?, changed_s = ?"
                 " WHERE id = ? AND state = 'reserved'",
-                (_text(payment.to_dict()), digest, valid_before, now_s, payment_id),
+                (write_text(payment.to_dict()), digest, valid_before, now_s, payment_id),
             )
             if not changed:
                 raise Unavailable("payment.late", "the reservation was given up before it was signed", hint="try again")
@@ -200,7 +199,7 @@ class PurseBook:
 
     def tell(self, payment_id: str, state: str, settlement: Settlement | None, note: str, now_s: float) -> Booked:
         """Return the payment in the state that was found out; what is settled or released stays so."""
-        told = "" if settlement is None else _text(settlement.to_dict())
+        told = "" if settlement is None else write_text(settlement.to_dict())
         with self._book.changing() as page:
             page.change(
                 "UPDATE payments SET state = ?, settlement = CASE WHEN ? = '' THEN settlement ELSE ? END, note = ?,"
@@ -276,10 +275,6 @@ def _spent(page: Page, network: str, asset: str, payer: str, since_s: float) -> 
 
 def _by_id(page: Page, payment_id: str) -> Booked:
     return Booked.read(page.rows("SELECT * FROM payments WHERE id = ?", (payment_id,))[0])
-
-
-def _text(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def _parsed(text: str) -> dict[str, Any]:

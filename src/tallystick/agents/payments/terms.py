@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
-from tallystick.agents.payments.operation import Operation
+from tallystick.agents.payments.operation import BINDING, Operation
 from tallystick.agents.payments.wire import EXACT, Challenge, Requirements
 from tallystick.chain.node import Node
 from tallystick.chain.signing_domain import read_signing_domain
@@ -29,6 +29,13 @@ _IDENTIFIER_SCHEMA: Final = {
         "id": {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^[a-zA-Z0-9_-]+$"},
     },
     "required": ["required"],
+}
+
+_BINDING_SCHEMA: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {"operation": {"type": "string"}, "salt": {"type": "string", "pattern": "^0x[0-9a-f]{64}$"}},
+    "required": ["operation"],
 }
 
 
@@ -57,10 +64,10 @@ class Price:
     def of_token(cls, node: Node, token: str, amount: int, pay_to: str) -> Price:
         """Return the price in a token of the node's chain that takes authorizations (EIP-3009).
 
-        raises  as `chain.signing_domain.read_signing_domain`; InvalidInput "payment.amount"
+        raises  as `chain.signing_domain.read_signing_domain`; InvalidInput "payment.price"
         """
         if amount <= 0:
-            raise InvalidInput("payment.amount", "a price is more than nothing", expected="≥ 1", got=amount)
+            raise InvalidInput("payment.price", "a price is more than nothing", expected="≥ 1", got=amount)
         domain = read_signing_domain(node, token)
         extra = (("name", domain.name), ("version", domain.version))
         return cls(f"eip155:{node.chain_id}", domain.verifying_contract, amount, parse_address(pay_to), extra)
@@ -96,7 +103,10 @@ class Terms:
         """Return what is asked for an operation."""
         named = (("description", self.description), ("mimeType", self.mime_type))
         resource = {"url": operation.resource} | {name: value for name, value in named if value}
-        extensions = {PAYMENT_IDENTIFIER: {"info": {"required": False}, "schema": _IDENTIFIER_SCHEMA}}
+        extensions = {
+            PAYMENT_IDENTIFIER: {"info": {"required": False}, "schema": _IDENTIFIER_SCHEMA},
+            BINDING: {"info": {"operation": "0x" + operation.hash().hex()}, "schema": _BINDING_SCHEMA},
+        }
         return Challenge(self.requirements(operation), resource, error or "payment required", extensions)
 
     def match(self, accepted: Requirements, operation: Operation) -> Requirements | None:

@@ -200,6 +200,11 @@ class Settlement:
         )
 
 
+def write_text(value: Mapping[str, Any]) -> str:
+    """Return an object as JSON in ASCII, which `read_json` reads back."""
+    return _written(value).decode()
+
+
 def write_header(value: Mapping[str, Any]) -> str:
     """Return an object as the value of a header: base64 of its JSON."""
     return base64.b64encode(_written(value)).decode()
