@@ -7,6 +7,8 @@ import importlib.metadata
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
+from importlib.metadata import files
 from pathlib import Path
 
 import pytest
@@ -135,11 +137,21 @@ def _imported() -> set[str]:
     for path in tree.python("src"):
         for node in ast.walk(tree.parsed(path)):
             if isinstance(node, ast.Import):
-                modules |= {alias.name.split(".")[0] for alias in node.names}
+                modules |= {alias.name for alias in node.names}
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                modules.add(node.module.split(".")[0])
-    outside = modules - sys.stdlib_module_names - {"tallystick"}
-    return {re.sub(r"[-_.]+", "-", owners[module][0]).lower() for module in outside}
+                modules.add(node.module)
+    own = sys.stdlib_module_names | {"tallystick"}
+    outside = {module for module in modules if module.split(".")[0] not in own}
+    return {re.sub(r"[-_.]+", "-", _owner(module, owners)).lower() for module in outside}
+
+
+def _owner(module: str, owners: Mapping[str, list[str]]) -> str:
+    """Return the distribution that a module is of; of several that share a namespace, the one that has its files."""
+    names = set(owners[module.split(".")[0]])
+    if len(names) == 1:
+        return names.pop()
+    path = module.replace(".", "/")
+    return next(name for name in sorted(names) if any(str(file).startswith(path) for file in files(name) or ()))
 
 
 def _needs(name: str) -> set[str]:

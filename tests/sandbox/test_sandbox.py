@@ -63,8 +63,8 @@ def test_numpy_is_there_when_packages_are_asked_for_and_not_otherwise() -> None:
         "open('/proc/1/root/etc/shadow').read()",
         "open('/usr/x', 'w')",
         "os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)",
-        "os.symlink('/etc', '/work/etc')",
-        "os.mknod('/work/disk', 0o600)",
+        "os.symlink('/etc', '/scratch/etc')",
+        "os.mknod('/scratch/disk', 0o600)",
         "socket.create_connection(('127.0.0.1', 1))",
         "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
         "os.fork()",
@@ -80,8 +80,8 @@ def test_what_leads_outside_is_refused(expression: str) -> None:
 
 def test_what_leads_nowhere_is_allowed() -> None:
     """The negative of the test above: refusals there are the walls', not a broken interpreter's."""
-    assert _tried("open('/work/x', 'w').write('abc')") == "3"
-    assert _tried("os.listdir('/work')") == "[]"
+    assert _tried("open('/scratch/x', 'w').write('abc')") == "3"
+    assert _tried("os.listdir('/scratch')") == "[]"
 
 
 def test_nothing_of_our_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ def test_memory_is_bounded_in_one_piece_in_many_and_in_threads() -> None:
 
 
 def test_files_are_bounded_each_and_together() -> None:
-    assert b"File too large" in _run("open('/work/x', 'wb').write(bytes(2 << 20))", files_bytes=2**20).errors
-    many = "for n in range(99): open(f'/work/{n}', 'wb').write(bytes(1 << 19))"
+    assert b"File too large" in _run("open('/scratch/x', 'wb').write(bytes(2 << 20))", files_bytes=2**20).errors
+    many = "for n in range(99): open(f'/scratch/{n}', 'wb').write(bytes(1 << 19))"
     assert b"No space left" in _run(many, files_bytes=2**20).errors
 
 

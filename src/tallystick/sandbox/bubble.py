@@ -1,7 +1,7 @@
 """The walls around one program: bubblewrap's namespaces and mounts, and the resource limits that it inherits.
 
-The program sees this interpreter and the system's libraries, read only; its own folder `/work`, in memory; and nothing
-else: no home, no other process, no network, no variable of our environment.
+The program sees this interpreter and the system's libraries, read only; its own folder `/scratch`, in memory; and
+nothing else: no home, no other process, no network, no variable of our environment.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def command(bounds: Bounds, program_fd: int, filter_fd: int, *, with_packages: b
         *("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--clearenv"),
         *_files(bounds, program_fd, with_packages=with_packages),
         *("--seccomp", str(filter_fd)),
-        *("--chdir", "/work", "--setenv", "HOME", "/work", "--setenv", "LANG", "C.UTF-8"),
+        *("--chdir", "/scratch", "--setenv", "HOME", "/scratch", "--setenv", "LANG", "C.UTF-8"),
         *("--setenv", "OPENBLAS_NUM_THREADS", "1", "--setenv", "OMP_NUM_THREADS", "1"),
         "--",
         *_interpreter(with_packages=with_packages),
@@ -89,7 +89,7 @@ def _files(bounds: Bounds, program_fd: int, *, with_packages: bool) -> list[str]
     return [
         *mounts,
         *("--proc", "/proc", "--dev", "/dev"),
-        *("--size", str(bounds.files_bytes), "--tmpfs", "/work"),
+        *("--size", str(bounds.files_bytes), "--tmpfs", "/scratch"),
         *("--ro-bind-data", str(program_fd), PROGRAM_PATH),
         # Whoever is root outside may write the kernel's settings inside too, whatever number it has there.
         *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+import orjson
 
 from tallystick.core.errors import Unavailable
 from tallystick.sandbox.bounds import Bounds
@@ -34,7 +35,7 @@ print(json.dumps({
     "processes": tried(os.fork),
     "tracing": tried(lambda: called("ptrace", 16, 1, 0, 0)),
     "namespaces": tried(lambda: called("unshare", 0x10000000)),
-    "mounts": tried(lambda: called("mount", b"none", b"/work", b"tmpfs", 0, None)),
+    "mounts": tried(lambda: called("mount", b"none", b"/scratch", b"tmpfs", 0, None)),
     "host files": tried(lambda: os.listdir("/home") or os.listdir("/var")),
     "kernel settings": tried(lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)),
     "system files": tried(lambda: open("/usr/written", "w")),
@@ -72,7 +73,7 @@ def check_walls() -> tuple[Wall, ...]:
             f"this machine does not let the sandbox be made: {words[-1][:200] if words else outcome.ending}",
             hint="unprivileged user namespaces must be allowed, or the process run as root",
         )
-    walls = tuple(_wall(name, met) for name, met in json.loads(outcome.output).items())
+    walls = tuple(_wall(name, met) for name, met in orjson.loads(outcome.output).items())
     leaking = [wall.name for wall in walls if not wall.holds]
     if leaking:
         raise Unavailable(
