@@ -116,6 +116,23 @@ def test_counting_often_or_seldom_gives_the_same(world):
     assert spent_at[0] <= often.now()
 
 
+def test_counting_as_often_as_can_be_gains_nothing(world):
+    """A unit comes every 17.5 seconds here: half a second a count, given away, would be a unit after 35."""
+    wallet = Wallet(world, is_sealed=False, denials_max=0)
+    other = make_token(world.ledger, "ordinary")
+    wallet.bucket(ACCOUNT, NOBODY, other.address, cap=600, refill=2, period_s=35)
+    wallet.bucket(SESSION, wallet.session, other.address, cap=600)
+    wallet.rule(other.address, TRANSFER, pay_rule(other.address, 600))
+    wallet.send(wallet.account.seal(), wallet.owner)
+    other.give(wallet.address, 600)
+    assert wallet.reason(wallet.send(wallet.paying(600, token=other), wallet.session)) == ""
+    start = wallet.now()
+    for _ in range(50):
+        wallet.ledger.time = wallet.now() + 24
+        wallet.send(wallet.account.accrue(ACCOUNT, NOBODY, other.address), wallet.stranger)
+    assert wallet.available(token=other.address) <= 2 * (wallet.now() - start) // 35
+
+
 def test_a_lifetime_cap_ends_spending_for_good(world, refused):
     wallet = Wallet(world, is_sealed=False, denials_max=0)
     wallet.bucket(SESSION, wallet.session, cap=600, refill=600, lifetime_cap=700)

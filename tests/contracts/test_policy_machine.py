@@ -1,9 +1,9 @@
 """A policy account in an attacker's hands: it holds every session key, the host and the EntryPoint, and does anything.
 
 It picks calls, calldata, order and time, deploys a contract that calls back (and is a session itself), arms a token
-that calls back, signs, relays, replays, bundles and proposes. The owner only ever lowers, and in the end a guardian
-freezes. A judge that shares no arithmetic with the contract sees what left: within the buckets and slots, to allowed
-payees only, and nothing after a freeze.
+that calls back, signs, relays, replays, bundles and proposes, opens channels and claims their vouchers. The owner only
+ever lowers, and in the end a guardian freezes. A judge that shares no arithmetic with the contract sees what left:
+within the buckets and slots, to allowed payees only, and nothing after a freeze.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tallystick.chain.calls import Call
 from tallystick.core.digest import keccak
 from tallystick.core.errors import Rejected
 from tests.contracts.kernels import compiled
+from tests.contracts.policy_channel import OPEN, Channels
 from tests.contracts.policy_judge import Budget, Judge
 from tests.contracts.policy_kit import (
     ACCOUNT,
@@ -49,6 +50,13 @@ LONG = bool(os.environ.get("TALLYSTICK_LONG"))
 CAPS = {"coin": 1_000, "other": 400, "native": 10**8}
 SLOTS, SLOT_CAP = 2, 50
 APPROVE = keccak(b"approve(address,uint256)")[:4]
+FUNCTIONS = (  # of tokens, the shop, channels, the account and its companions, by which something might move
+    "transfer(address,uint256)", "transferFrom(address,address,uint256)", "approve(address,uint256)", "buy(uint256)",
+    "open(uint256,address)", "increaseAllowance(address,uint256)", "sweep(address,address)", "bump_epoch()",
+    "set_level(address,uint8)", "rotate_session(address,address)", "accept_ownership()", "heartbeat()",
+    "accrue(uint8,address,address)", "withdrawTo(address,uint256)", "cancel(address,address,bytes)",
+    "apply(address,address,bytes)",
+)  # fmt: skip
 
 amounts = st.sampled_from([0, 1, 40, 50, 51, 200, 400, 600, 10**6, 2**128, 2**256 - 1])
 few = st.one_of(st.just(0), st.integers(0, 40))  # of a session, payee, trick or old call, modulo what there is
@@ -65,6 +73,7 @@ class AttackMachine(RuleBasedStateMachine):
     def everything_is_set_up(self):
         self.coin, self.other = Coin(self.ledger), make_token(self.ledger, "reentrant")
         self.shop = self.ledger.deploy(compiled(SHOP))
+        self.channels = Channels(self.ledger, self.coin.address)
         w = self.wallet = Wallet(
             self.world, is_sealed=False, token=self.coin, denials_max=0, ops_max=60_000, slots=SLOTS,
             slot_period_s=HOUR, slot_cap=SLOT_CAP, slot_token=self.coin.address,
@@ -88,13 +97,16 @@ class AttackMachine(RuleBasedStateMachine):
         self.judge.held, self.judge.others = self.balances(), self.gains()
 
     def set_rules(self):
-        """Both tokens, a shop that pulls its price, and native coin for the shop, which is a payee."""
+        """Both tokens, a shop that pulls its price, native coin for the shop, which is a payee, channels to payees."""
         w = self.wallet
         for token in (self.coin, self.other):
             w.rule(token.address, TRANSFER, pay_rule(token.address, 600))
         w.rule(self.shop, BUY, pay_rule(self.coin.address, 600, pulls=True, recipient_word=-1, amount_word=0))
         w.rule(self.shop, bytes(4), replace(PLAIN_RULE, value_cap=10**7))
+        opening = pay_rule(self.coin.address, 600, pulls=True, recipient_word=1, amount_word=0)
+        w.rule(self.channels.address, OPEN, opening)
         w.allow(self.shop)
+        w.allow(self.channels.address)
 
     # --- what the judge sees
 
@@ -107,7 +119,8 @@ class AttackMachine(RuleBasedStateMachine):
         """What those hold who must get nothing: the attacker's own keys, and two that are no payees."""
         w = self.wallet
         nobody = (w.session, self.second, w.guardian, w.owner)
-        return {(t.address, who): t.balance_of(who) for t in (self.coin, self.other) for who in nobody}
+        gains = {(t.address, who): t.balance_of(who) for t in (self.coin, self.other) for who in nobody}
+        return gains | {(NATIVE, who): self.ledger.node.balance(who) for who in nobody}  # who pay gas
 
     def act(self, call, who, note=""):
         """Let somebody try, at the time of the newest block, and let the judge see what came of it."""
@@ -175,6 +188,37 @@ class AttackMachine(RuleBasedStateMachine):
             for which in (0, 1):
                 data = transfer_data(self.payee(payee), share)
                 self.act(self.wallet.account.execute(target, 0, data, INTENT), self.session(which), "execute")
+
+    @rule(
+        which=few, place=few, function=few, words=st.lists(few, max_size=4), cut=st.sampled_from([0, 0, 0, 1, 31]),
+        value=st.sampled_from([0, 0, 0, 1, 10**7]), directly=st.booleans(),
+    )  # fmt: skip
+    def call_anything(self, which, place, function, words, cut, value, directly):
+        """Calldata of any known function with any words, whole or cut off, through the account or by the attacker."""
+        w, world = self.wallet, self.world
+        around = (world.rules, world.queue, world.changes, world.relay)
+        places = [
+            self.coin.address, self.other.address, self.shop, self.channels.address, w.address, w.payee, w.session,
+            self.second, w.guardian, w.owner, world.entry_point, *(one.address for one in around),
+        ]  # fmt: skip
+        known = [*(int(one, 16) for one in places), 0, 1, 9, 50, 600, 10**6, 2**160, 2**256 - 1]
+        data = keccak(FUNCTIONS[function % len(FUNCTIONS)].encode())[:4]
+        data += b"".join(known[word % len(known)].to_bytes(32, "big") for word in words)
+        data, target = data[: len(data) - cut], places[place % len(places)]
+        call = Call(target, data) if directly else w.account.execute(target, value, data, INTENT)
+        self.act(call, self.second if directly else self.session(which), "anything")
+
+    @rule(which=few, amount=amounts, receiver=few)
+    def open_a_channel(self, which, amount, receiver):
+        data = self.channels.opening(amount, self.payee(receiver))
+        self.act(self.wallet.account.execute(self.channels.address, 0, data, INTENT), self.session(which), "channel")
+
+    @rule(number=st.integers(1, 3), amount=amounts, which=few)
+    def claim(self, number, amount, which):
+        call = self.channels.claim(self.wallet, number, amount, self.session(which))
+        self.old.append(call)
+        if self.act(call, self.second):
+            self.seen["claimed"] += 1
 
     @rule(slot=st.integers(0, SLOTS - 1), amount=st.sampled_from([40, 50]))
     def use_a_slot(self, slot, amount):
@@ -281,8 +325,10 @@ class AttackMachine(RuleBasedStateMachine):
         """In the end all is drained, and again what has come in; then a guardian freezes, and nothing more leaves."""
         if not hasattr(self, "judge"):
             return
-        for seconds in (60, 5 * HOUR, 9 * HOUR + 7):
+        for number, seconds in enumerate((60, 5 * HOUR, 9 * HOUR + 7), 1):
             self.wallet.wait(seconds)
+            self.open_a_channel(0, 40, 0)
+            self.claim(number, 1, 1)
             for slot in range(SLOTS + 1):
                 self.use_a_slot(slot, SLOT_CAP)
             for token in (0, 1):
@@ -292,14 +338,19 @@ class AttackMachine(RuleBasedStateMachine):
                 self.bundle(which, 10**6, 2, 0, 0, 1)
         self.act(self.wallet.account.freeze(HOUR), self.wallet.guardian)
         self.judge.frozen = True
+        deposits = self.coin.balance_of(self.channels.address)
         for seconds in (60, 2 * HOUR):
             self.wallet.wait(seconds)
             for token in (0, 1):
                 self.drain(token, 0, (1,))
             self.use_a_slot(0, 40)
+            self.open_a_channel(0, 1, 0)
+            for number in (1, 2, 3):
+                self.claim(number, 2, 1)
             self.bundle(0, 10**5, 2, 0, 0, 1)
             for call in self.old[-6:]:
                 self.act(call, self.second, "replay")
+        assert self.coin.balance_of(self.channels.address) >= deposits, "a frozen account stood for a voucher"
         for name, budget in self.judge.budgets.items():
             budget.check_windows(CAPS[name])
 
@@ -323,7 +374,7 @@ def test_an_attacker_with_every_key_takes_no_more_than_the_bound(ledger, world, 
         return made
 
     steps = settings(
-        max_examples=16 if LONG else 4,
+        max_examples=16 if LONG else 3,
         stateful_step_count=40 if LONG else 30,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -331,6 +382,7 @@ def test_an_attacker_with_every_key_takes_no_more_than_the_bound(ledger, world, 
     )
     run_state_machine_as_test(machine, settings=steps)
     paid = {what: count for what, count in seen.items() if what.startswith("paid")}
-    assert {"paid: execute", "paid: slot"} <= set(paid), seen
+    assert {"paid: execute", "paid: slot", "paid: channel"} <= set(paid), seen
+    assert seen["claimed"] > 0
     refused = sum(seen.values()) - sum(paid.values())
     tell(f"policy account under attack: {sum(paid.values())} payments, {refused} refusals")
