@@ -86,7 +86,7 @@ def test_a_strangers_file_is_read_and_its_own_members_are_left_alone():
     found = Registration.from_bytes(FOREIGN)
     assert (found.name, found.registrations, found.supported_trust) == ("myAgent", (AGENT,), ("reputation",))
     assert found.services == (Service("OASF", "ipfs://x", "0.7"),)
-    assert (found.active, found.x402_support) == (False, False)
+    assert (found.active, found.x402_support) == (True, False)
 
 
 def altered(**members):

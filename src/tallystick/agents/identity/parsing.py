@@ -51,9 +51,9 @@ def text_of(found: Mapping[str, Any], name: str, longest: int, default: str | No
     return text
 
 
-def flag_of(found: Mapping[str, Any], name: str) -> bool:
-    """Return a boolean member; one that is absent is False."""
-    return documents.typed(found.get(name, False), bool, name)
+def flag_of(found: Mapping[str, Any], name: str, default: bool) -> bool:
+    """Return a boolean member; raises InvalidInput "document.type"."""
+    return documents.typed(found.get(name, default), bool, name)
 
 
 def list_of(found: Mapping[str, Any], name: str, read: Callable[[Any], T]) -> tuple[T, ...]:

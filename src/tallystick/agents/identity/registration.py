@@ -102,8 +102,8 @@ class Registration:
             description=text_of(found, "description", REGISTRATION_TEXT_MAX, ""),
             image=text_of(found, "image", REGISTRATION_URI_MAX, ""),
             services=list_of(found, "services", _read_service),
-            x402_support=flag_of(found, "x402Support"),
-            active=flag_of(found, "active"),
+            x402_support=flag_of(found, "x402Support", False),
+            active=flag_of(found, "active", True),  # who says nothing has not withdrawn
             registrations=list_of(found, "registrations", read_reference),
             supported_trust=trust,
         )
