@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection
-from typing import Any, TypeVar, cast
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar, cast
 
 from tallystick.core.digest import parse_hex32
 from tallystick.core.errors import InvalidInput
@@ -13,11 +14,13 @@ from tallystick.core.limits import SAFE_INTEGER_MAX
 
 T = TypeVar("T")
 
+_NAME_CHARS_MAX: Final = 64  # of an unknown member for which a known one is looked for: longer is no slip of the pen
+
 
 def members(value: object, what: str, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
     """Return `value` if it is an object with all of `required` and nothing beyond `optional`.
 
-    raises  InvalidInput "document.type", "document.missing" or "document.unknown"
+    raises  InvalidInput "document.type", "document.missing" or "document.unknown", which names what was meant perhaps
     """
     found = typed(value, dict, what)
     missing = sorted(set(required) - set(found))
@@ -25,7 +28,11 @@ def members(value: object, what: str, required: Collection[str], optional: Colle
     if missing:
         raise InvalidInput("document.missing", f"{what} lacks members", expected=", ".join(missing))
     if unknown:
-        raise InvalidInput("document.unknown", f"{what} has unknown members", got=ascii(unknown)[:120])
+        near = get_close_matches(unknown[0], (*required, *optional), 1) if len(unknown[0]) <= _NAME_CHARS_MAX else []
+        raise InvalidInput(
+            "document.unknown", f"{what} has unknown members", got=ascii(unknown)[:120],
+            hint=f"did you mean {near[0]}?" if near else "",
+        )  # fmt: skip
     return cast("dict[str, Any]", found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 
-from tallystick.agents.policy.checks import acting, roles, spending
+from tallystick.agents.policy.checks import acting, names, roles, spending
 from tallystick.agents.policy.document import Policy
 from tallystick.agents.policy.findings import Finding, Severity
 
@@ -55,5 +55,6 @@ def check_policy(policy: Policy, at: int | None = None) -> PolicyReport:
         spending.newcomer_findings(policy),
         acting.rule_findings(policy),
         acting.session_findings(policy, at),
+        names.name_findings(policy),
     )
     return PolicyReport(tuple(sorted(found, key=lambda one: -one.severity)))
