@@ -214,6 +214,9 @@ _SAYINGS: Final[dict[type, _Saying]] = {
     policy_queue.Approved: lambda e, n: (n.name(e.approver), f"approved item {e.id.hex()[:8]}…", True),
     policy_queue.Vetoed: lambda e, n: (n.name(e.by), f"took item {e.id.hex()[:8]}… out", False),
     policy_changes.ChangeScheduled: lambda e, _: ("owner", f"announced a change for {say_time(e.due)}", True),
+    policy_changes.DismissalScheduled: lambda e, n: (
+        "owner", f"dismissed guardian {n.name(e.guardian)}, at the latest for {say_time(e.due)}", True,
+    ),
     policy_changes.ChangeApplied: lambda _, __: ("anybody", "had an announced change made", True),
     policy_changes.ChangeCancelled: lambda e, n: (n.name(e.by), "took an announced change back", False),
 }  # fmt: skip
