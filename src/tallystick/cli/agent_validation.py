@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tallystick.agents.identity.reference import AgentRef
 
 receipt_option = click.option(
-    "--receipt", type=FILE, help="The receipt of a log entry, as `tally log receipt` gives it."
+    "--receipt", type=FILE, help="The receipt of a log entry, as `tally log prove` gives it."
 )
 
 

@@ -99,7 +99,7 @@ class Validations:
             return LogEntry(logs.address, tree.log_id, tree.size, tree.root, receipt.index, leaf)
         raise InvalidInput(
             "validation.unanchored", "the receipt is of no tree that is on chain",
-            hint="`tally log anchor` first, then a new receipt of the entry by `tally log receipt`",
+            hint="`tally log anchor` first, then a new receipt of the entry by `tally log prove`",
         )  # fmt: skip
 
     def _version(self, model: ModelRef) -> ModelVersion:
