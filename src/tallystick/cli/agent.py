@@ -12,11 +12,13 @@ from tallystick.agents.policy.durations import say_time
 from tallystick.cli.agent_acting import act, pay
 from tallystick.cli.agent_credential import credential
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, yes_option
+from tallystick.cli.agent_facilitator import facilitator
 from tallystick.cli.agent_feedback import feedback
 from tallystick.cli.agent_identity import identity
 from tallystick.cli.agent_intent import intent
 from tallystick.cli.agent_owner import owner
-from tallystick.cli.agent_policy import new_options, policy, write_new
+from tallystick.cli.agent_payments import fetch, payments
+from tallystick.cli.agent_policy import draft, new_options, policy, write_draft
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_rehearsal import rehearse
 from tallystick.cli.agent_session import session
@@ -40,6 +42,7 @@ SECTIONS = {
     "Acting": ("pay", "act", "queue", "approve", "veto"),
     "Watching": ("audit", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
+    "Buying and selling": ("fetch", "payments", "facilitator"),
     "In public": ("identity", "feedback", "validation", "credential"),
 }
 
@@ -78,6 +81,9 @@ for member in (
 
 
 @command.command("new")
+    fetch,
+    payments,
+    facilitator,
 @click.argument("name")
 @new_options[0]
 @new_options[1]

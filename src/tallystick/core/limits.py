@@ -352,6 +352,8 @@ PAYWALL_THREADS: Final = 16  # payments looked at or settled at once; each waits
 PAYING_TRIES_MAX: Final = 6  # times that one payment is sent whose outcome is not known: 0.25 + 0.5 + … + 4 s between
 PAYING_BACKOFF_S: Final = 0.25  # before the first repeat, doubled each time
 FACILITATOR_THREADS: Final = 16  # payments in work at once; each waits for a block, and blocks are shared
+FETCH_ANSWER_S: Final = 60.0  # for a server to answer: it works, and then waits for a block
+FETCH_BODY_BYTES_MAX: Final = 64 * 2**20  # of an answer that is fetched, held in memory
 FACILITATOR_QUEUE_MAX: Final = 256  # waiting for one of those; more would wait longer than clients do
 FACILITATOR_RATE: Final = 50.0  # requests a second of one client, or of all that have no token
 FACILITATOR_BURST: Final = 200  # of them at once
@@ -359,6 +361,8 @@ FACILITATOR_PAYER_RATE: Final = 5.0  # settlements a second of one payer; its ga
 FACILITATOR_PAYER_BURST: Final = 50
 RATES_KEPT_MAX: Final = 10_000  # clients and payers whose rate is remembered; the longest silent is forgotten
 FACILITATOR_TOKEN_CHARS_MIN: Final = 16  # of a client's token; shorter ones are guessed
+FACILITATOR_TOKENS_BYTES_MAX: Final = 64 * 2**10  # of a file of clients' tokens: some thousand clients
+GATEWAY_SETTLE_S: Final = 20.0  # for a prediction's payment to be mined; the listener gives the whole answer 30 s
 FACILITATOR_ANSWER_S: Final = 40.0  # for a facilitator to answer: ours waits 30 s for a block
 
 # --- the tool loop

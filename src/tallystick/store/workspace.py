@@ -7,6 +7,7 @@
     keys/            encrypted keys                                                       keys.py
     blobs/           evidence by digest, unless the configuration points elsewhere        blobs.py
     logs/            Merkle logs                                                          owned by inference
+    payments/        what agents sold and bought, whose outcome may be unknown            owned by agents
     committee/       what a provider has signed                                           owned by lithic
     index.db         facts from the chain; may be deleted at any time                     owned by index
 
@@ -178,6 +179,11 @@ class Workspace:
     def openings_path(self) -> Path:
         """Where the salts of agents' intent records lie, for nobody else to read."""
         return self.path / "openings"
+
+    @property
+    def payments_path(self) -> Path:
+        """Where agents keep what they sold and bought, beside what the chain knows; never rebuilt."""
+        return self.path / "payments"
 
     @property
     def logs_path(self) -> Path:

@@ -220,7 +220,7 @@ class Tally:
 
     def close(self) -> None:
         """Close what was opened; transactions on their way go on when the workspace is next opened."""
-        for name in ("inference", "outbox", "node"):
+        for name in ("inference", "agents", "outbox", "node"):
             part = self.__dict__.pop(name, None)
             if part is not None:
                 part.close()

@@ -1,6 +1,6 @@
 """A small market on one ledger: a token, a seller with a cashier, a payer with a purse, a facilitator with gas.
 
-Accounts of the ledger: 0 made the token, 1 pays, 2 sells, 3 is a stranger, 7 brings the payments.
+Accounts of the ledger: 0 made the token, 1 pays, 2 sells, 3 is a stranger. Another one brings the payments.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tallystick.agents.payments.terms import Flow, Price, Terms
 from tallystick.agents.payments.verifying import Allowed
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.token import Token
+from tallystick.chain.calls import Call
 from tallystick.chain.outbox import Outbox
 from tallystick.contracts import artifact
 from tests.contracts.conftest import Ledger
@@ -35,12 +36,15 @@ class Market:
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self.ledger, self.node, self.folder = ledger, ledger.node, folder
         self.maker, self.payer, self.seller, self.stranger = ledger.accounts[:4]
-        self.bringer = ledger.accounts[7]
+        bringer = Account(b"\x63" * 32)
+        self.bringer = bringer.address
+        if ledger.node.balance(self.bringer) < 10**20:
+            ledger.send(Call(self.bringer, b"", 10**21), self.maker)
         made = encode(["string", "string", "uint8", "uint256", "address"], ["Dollar", "USD", 6, 10**15, self.maker])
         self.token = Token(ledger.node, ledger.deploy(artifact("Token").bytecode + made))
         self.give(self.payer, 10**9)
         self.clock_s = 0.0
-        self.outbox = Outbox(folder / "outbox.db", ledger.node, Account(ledger.secrets[self.bringer]))
+        self.outbox = Outbox(folder / "outbox.db", ledger.node, bringer)
         self.failures = Failures(folder / "failures.db")
         self.claims = Claims(folder / "claims.db")
         self.book = PurseBook(folder / "purse.db")

@@ -18,6 +18,7 @@ from tallystick.agents.payments.outcomes import Candidate, Signed
 from tallystick.agents.payments.paying_tokens import PayingTokens, signed_payment
 from tallystick.agents.payments.wire import Requirements
 from tallystick.agents.policy.nouns import Level
+from tallystick.agents.policy.slots import slot_period
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.policy_account import PolicyAccount, Session
 from tallystick.chain.bindings.policy_rules import PolicyRules
@@ -128,7 +129,7 @@ class _Period:
 
 def _periods(terms: Session, now_s: int) -> tuple[_Period, _Period]:
     length = terms.slot_period_s
-    even, odd = now_s // length, (now_s + length // 2) // length
+    even, odd = (slot_period(first, length, now_s) for first in (0, 1))
     return _Period(0, even, (even + 1) * length), _Period(1, odd, (odd + 1) * length - length // 2)
 
 

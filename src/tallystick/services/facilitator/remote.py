@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import httpx
-
 from tallystick.agents.payments.wire import VERSION, Payment, Requirements, Settlement, read_json
 from tallystick.core.errors import InvalidInput, Unavailable
 from tallystick.core.limits import DIAL_CONNECT_S, FACILITATOR_ANSWER_S, PAYMENT_BODY_BYTES_MAX
 from tallystick.services.dialer import Place
+from tallystick.services.extra import agents_extra
+
+with agents_extra():
+    import httpx
 
 
 class RemoteFacilitator:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import orjson
@@ -36,6 +36,9 @@ from tallystick.services.gateway.heads import Heads
 from tallystick.services.gateway.log_files import NOT_FOUND, read_log, read_receipt
 from tallystick.services.gateway.standing import Recheck, Standing
 from tallystick.services.http1 import JSON, Request, Response
+
+if TYPE_CHECKING:
+    from tallystick.services.gateway.till import Till
 
 EXTENSION: Final = "tallystick_receipt"
 
@@ -76,7 +79,12 @@ class Gateway:
     """Answers requests for one deployment. `handle` goes to a Listener; `run` runs beside it."""
 
     def __init__(
-        self, deployment: Deployment, heads: Heads, standing: Standing, connections: Callable[[], int]
+        self,
+        deployment: Deployment,
+        heads: Heads,
+        standing: Standing,
+        connections: Callable[[], int],
+        till: Till | None = None,
     ) -> None:
         served = deployment.served
         self._deployment = deployment
@@ -85,6 +93,7 @@ class Gateway:
         self._heads = heads
         self._standing = standing
         self._connections = connections
+        self._till = till
         self._counts = Counts()
         self._started_s = time.monotonic()
         self._predict_s = 0.0  # running mean
@@ -118,7 +127,7 @@ class Gateway:
             except UnicodeDecodeError:
                 return NOT_FOUND
         if path in self._infer_paths:
-            return self._infer(request)
+            return self._infer(request) if self._till is None else self._till.sell(request, self._infer)
         if request.method not in ("GET", "HEAD"):
             is_known = path in self._pages or path.startswith(("/log/", "/receipts/"))
             return (
@@ -148,6 +157,8 @@ class Gateway:
             await asyncio.gather(heads, faulted, standing, return_exceptions=True)
             self._threads.shutdown()
             self._reading.shutdown()
+            if self._till is not None:
+                self._till.close()
             if self._fault is None:
                 await self._heads.finish()
         if self._fault is not None:

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import httpx
-
 from tallystick.agents.payments import reasons
 from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.purse import Purse
@@ -29,6 +27,10 @@ from tallystick.agents.payments.wire import (
 )
 from tallystick.core.errors import Broken, InvalidInput, Unavailable
 from tallystick.core.limits import PAYING_BACKOFF_S, PAYING_TRIES_MAX
+from tallystick.services.extra import agents_extra
+
+with agents_extra():
+    import httpx
 
 BOOKED: Final = "tallystick.payment"  # in a response's extensions: the payment as the purse has it
 
