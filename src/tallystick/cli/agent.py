@@ -18,7 +18,7 @@ from tallystick.cli.agent_identity import identity
 from tallystick.cli.agent_intent import intent
 from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_payments import fetch, payments
-from tallystick.cli.agent_policy import draft, new_options, policy, write_draft
+from tallystick.cli.agent_policy import new_options, policy, write_new
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_rehearsal import rehearse
 from tallystick.cli.agent_session import session
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 SECTIONS = {
     "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
     "Acting": ("pay", "act", "queue", "approve", "veto"),
+    "Buying and selling": ("fetch", "payments", "facilitator"),
     "Watching": ("audit", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
-    "Buying and selling": ("fetch", "payments", "facilitator"),
     "In public": ("identity", "feedback", "validation", "credential"),
 }
 
@@ -76,14 +76,14 @@ for member in (
     feedback,
     validation,
     credential,
+    fetch,
+    payments,
+    facilitator,
 ):
     command.add_command(member)
 
 
 @command.command("new")
-    fetch,
-    payments,
-    facilitator,
 @click.argument("name")
 @new_options[0]
 @new_options[1]

@@ -17,10 +17,10 @@ from tallystick.index import Projection
 from tallystick.tally.agents.credentials import Credentials
 from tallystick.tally.agents.feedback import Opinions
 from tallystick.tally.agents.identities import Identities
+from tallystick.tally.agents.payments import Payments
 from tallystick.tally.agents.registries import Registries
 from tallystick.tally.agents.senders import address_of
 from tallystick.tally.agents.system import System, deploy_agents, deploy_system, find_system
-from tallystick.tally.agents.payments import Payments
 from tallystick.tally.agents.validations import Validations
 from tallystick.tally.agents.wallet import Wallet
 
@@ -89,6 +89,19 @@ class Agents:
         """Who answers for agents."""
         return Credentials(self._tally, self.registries)
 
+    # --- payments
+
+    @cached_property
+    def payments(self) -> Payments:
+        """What is sold and bought by x402."""
+        return Payments(self._tally)
+
+    def close(self) -> None:
+        """Close the books of payments."""
+        part = self.__dict__.pop("payments", None)
+        if part is not None:
+            part.close()
+
     # --- wallets
 
     @cached_property
@@ -106,19 +119,6 @@ class Agents:
         return address_of(self._tally, key_or_address)
 
     def create(self, name: str, guardians: Sequence[str], raise_delay_s: int) -> Wallet:
-    # --- payments
-
-    @cached_property
-    def payments(self) -> Payments:
-        """What is sold and bought by x402."""
-        return Payments(self._tally)
-
-    def close(self) -> None:
-        """Close the books of payments."""
-        part = self.__dict__.pop("payments", None)
-        if part is not None:
-            part.close()
-
         """Return the wallet `name` of this workspace's account, made now, unsealed, or by the same call before.
 
         guardians      keys by name, or addresses
