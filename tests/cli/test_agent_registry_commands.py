@@ -260,6 +260,15 @@ def test_a_validation_is_rechecked_down_to_the_receipt_and_the_version(tally: An
     assert tally("agent", "validation", "verify", request, "--document", "subject.json")[0] == 1
 
 
+def test_what_a_validator_wrote_cannot_move_the_cursor(tally: Any, agent: str, capsys: Any) -> None:
+    Path("here").write_bytes(b"an artifact")
+    asked = tally("agent", "validation", "request", agent, "val", "--artifact", "here")[1]["request"]
+    tally("agent", "validation", "respond", asked, "1", "--as", "val", "--tag", "\x1b[2Jgood")
+    capsys.readouterr()
+    assert run(["agent", "validation", "show", asked]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -13,7 +13,7 @@ from tallystick.agents.policy.durations import say_time
 from tallystick.cli.agent_door import by_option, yes_option
 from tallystick.cli.agent_registries import FILE, at_agent, follow, read_file, sync_option, with_registries
 from tallystick.cli.main import EXIT_FAULTS_FOUND
-from tallystick.cli.output import Output, table
+from tallystick.cli.output import Output, printable, table
 from tallystick.cli.spans import Span
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.store.files import write_atomic
@@ -149,7 +149,7 @@ def verify(output: Output, tally: Tally, credential: int, file: Path, issuers: t
 def _lines(found: Attested) -> list[str]:
     stands = "valid" if found.is_valid else "over"
     return [
-        f"credential {found.id}, {found.kind} of agent {found.agent.agent_id}: {stands}",
+        f"credential {found.id}, {printable(found.kind)} of agent {found.agent.agent_id}: {stands}",
         f"from {say_time(found.issued_at)} to {say_time(found.expires_at)}",
-        f"jurisdiction {found.jurisdiction}, by {found.issuer}, who calls itself {found.issuer_name!r}",
+        f"jurisdiction {printable(found.jurisdiction)}, by {found.issuer}, who calls itself {found.issuer_name!r}",
     ]

@@ -161,7 +161,8 @@ def score(
     """Score AGENT by trust that had to be paid for, beside the averages that anybody can make what he likes.
 
     Trust begins at the seeds, which you choose, and flows over payments; how, and what it withstands, says
-    docs/spec/agent-scoring.md. Payments are those in the token that the index follows, and those that feedback proves.
+    docs/spec/agent-scoring.md. Payments in this workspace's token are in the index; in another coin, those count that
+    feedback proves.
     """
     follow(output, tally, is_synced)
     desk = tally.agents.feedback

@@ -21,7 +21,7 @@ from tallystick.cli.agent_registries import (
 from tallystick.cli.door import read_id
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.model import MODEL
-from tallystick.cli.output import Output, table
+from tallystick.cli.output import Output, printable, table
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import ModelRef
 from tallystick.core.limits import CANONICAL_BYTES_MAX
@@ -34,9 +34,7 @@ from tallystick.tally.agents.validations import Standing
 if TYPE_CHECKING:
     from tallystick.agents.identity.reference import AgentRef
 
-receipt_option = click.option(
-    "--receipt", type=FILE, help="The receipt of a log entry, as `tally log prove` gives it."
-)
+receipt_option = click.option("--receipt", type=FILE, help="The receipt of a log entry, as `tally log prove` gives it.")
 
 
 @click.group("validation")
@@ -129,7 +127,7 @@ def verify(
 
 
 def _say(output: Output, found: Standing) -> None:
-    said = "not answered" if found.response is None else f"{found.response} of 100 {found.tag}".rstrip()
+    said = "not answered" if found.response is None else f"{found.response} of 100 {printable(found.tag)}".rstrip()
     output.result(found.to_dict(), f"request {found.hash.hex()} on agent {found.agent.agent_id}: {said}")
 
 

@@ -165,7 +165,10 @@ class Opinions:
     def basis(
         self, agent: AgentRef, seeds: Sequence[Seed], *, terms: Terms | None = None, coin: str = "", tag: str = STARRED
     ) -> Basis:  # fmt: skip
-        """Return all that the agent's score is computed from: facts of the index, and of the proofs in its feedback.
+        """Return all that the agent's score is computed from.
+
+        Payments in this workspace's token are in the index; those in another coin are read from the chain, as feedback
+        proves them.
 
         seeds  accounts that the reader knows
         coin   in which prices are counted: this workspace's token if left out, the native one where it has none
@@ -178,14 +181,11 @@ class Opinions:
             raise InvalidInput(
                 "agent.unindexed", f"the index knows no agent {agent.agent_id}", hint="`tally index sync`"
             )
-        followed = directory.payments(chosen) if chosen != NATIVE else []
-        known = {(transaction, payer, payee) for payer, payee, _, transaction in followed}
-        proved = [
-            one for one in self._proved(directory.feedback(agent.agent_id), agent, chosen)
-            if (one.tx_hash, one.payer, one.payee) not in known
-        ]  # fmt: skip
-        payments = [Payment(payer, payee, price, 0) for payer, payee, price, _ in followed]
-        payments += in_units(proved, Fraction(1)) if chosen == NATIVE else in_units(_free(proved), Fraction(1))
+        if chosen == self._registries.token:
+            payments = [Payment(payer, payee, price, 0) for payer, payee, price, _ in directory.payments(chosen)]
+        else:
+            proved = self._proved(directory.feedback(agent.agent_id), agent, chosen)
+            payments = in_units(proved if chosen == NATIVE else _free(proved), Fraction(1))
         cursor = self._tally.index.status().cursor
         return Basis(
             agent, cursor.number if cursor else 0, chosen, directory.own(agent.agent_id),
@@ -196,7 +196,7 @@ class Opinions:
         """Return the payments that feedback files prove: of their clients, to the agent, made."""
         found = []
         for one in said:
-            data = _embedded(one.uri)
+            data = None if one.is_revoked else _embedded(one.uri)
             proof = None if data is None or keccak(data) != one.digest else _proof(data)
             if proof is None or proof.from_address != one.client:
                 continue
