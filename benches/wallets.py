@@ -17,6 +17,7 @@ OURS = {
     "make an account": "make an account with one guardian",
     "pay by one key": "session transfer of a token",
     "pay by one key, another budget on top": "session transfer of a token, a bucket of the payee",
+    "debit of one more budget": "debit of one more bucket, execution",
     "pay by one key, refused and counted": "a refused transfer, counted",
     "check a signature (ERC-1271)": "the ERC-1271 check as a transaction",
     "pay by EIP-3009 through ERC-1271": "an EIP-3009 payment through ERC-1271",

@@ -59,9 +59,11 @@ def policy_costs(ledger):
         Call(wallet.address, _is_valid(digest, signature)), wallet.stranger
     ).gas_used
     made |= _queue(wallet) | _operations(wallet, entry)
+    without = wallet.pay(10).gas_used
     wallet.bucket(COUNTERPARTY, wallet.payee, coin.address, cap=100)
     wallet.pay(1)
     made["session transfer of a token, a bucket of the payee"] = wallet.pay(10).gas_used
+    made["debit of one more bucket, execution"] = made["session transfer of a token, a bucket of the payee"] - without
     made["schedule a raise"] = wallet.send(
         world.changes.schedule(wallet.address, wallet.address, wallet.account.set_level(wallet.session, 3).data),
         wallet.owner,
