@@ -6,6 +6,7 @@ recomputes from the block hash that no event is left out or invented.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,11 @@ class Evidence:
 
     def time_of(self, block: int) -> int:
         """Return when a block was, or the first one after it whose time is known."""
-        return self.times.get(block) or self.times[min(one for one in self.times if one >= block)]
+        return self.times[self._timed[bisect_left(self._timed, block)]]
+
+    @cached_property
+    def _timed(self) -> list[int]:
+        return sorted(self.times)
 
     @cached_property
     def items(self) -> frozenset[bytes]:
