@@ -4,6 +4,8 @@
     ability.py    an ability: its name, its shapes, what it costs, which level of autonomy it needs, what runs it
     abilities/    the abilities, by room, each a call of a door
     outcomes.py   how a result, an error and a challenge look on the wire
+    payment.py    where a payment travels: in `_meta`, after x402
+    till.py       what tools cost, and how the money is taken
     server.py     the server: abilities listed, called, paid for
     serving.py    over standard input and output, or over HTTP
     client.py     asks a server for its tools and calls them, paying within a limit

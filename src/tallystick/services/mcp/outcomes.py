@@ -16,17 +16,17 @@ def given(value: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> Ca
     return _result(value, is_error=False, meta=meta)
 
 
-def refused(error: TallystickError, hidden: str = "") -> CallToolResult:
+def refused(error: TallystickError, hidden: str = "", meta: Mapping[str, Any] | None = None) -> CallToolResult:
     """Return an error that its caller can act on; `hidden` is a path of this machine that nobody else is told."""
     told = error.to_dict()
     if hidden:
         told = {name: text.replace(hidden, "the workspace") for name, text in told.items()}
-    return _result(told, is_error=True)
+    return _result(told, is_error=True, meta=meta)
 
 
-def challenged(required: Mapping[str, Any]) -> CallToolResult:
+def challenged(required: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> CallToolResult:
     """Return the demand of a payment: x402's PaymentRequired, as members and as the first text."""
-    return _result(required, is_error=True)
+    return _result(required, is_error=True, meta=meta)
 
 
 def _result(value: Mapping[str, Any], *, is_error: bool, meta: Mapping[str, Any] | None = None) -> CallToolResult:

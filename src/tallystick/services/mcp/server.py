@@ -28,7 +28,9 @@ from tallystick.services.bench import Bench
 from tallystick.services.mcp import outcomes
 from tallystick.services.mcp.abilities import ABILITIES
 from tallystick.services.mcp.ability import Ability, Powers, find_ability, offered
+from tallystick.services.mcp.payment import tool_operation
 from tallystick.services.mcp.shapes import check_arguments
+from tallystick.services.mcp.till import Till
 
 PRICE: Final = "tallystick/price"
 LEVEL: Final = "tallystick/required_level"
@@ -44,15 +46,26 @@ class Desk:
     """Answers tool calls for one workspace."""
 
     def __init__(
-        self, bench: Bench, powers: Powers, abilities: tuple[Ability, ...] = ABILITIES, hidden: str = ""
+        self,
+        bench: Bench,
+        powers: Powers,
+        abilities: tuple[Ability, ...] = ABILITIES,
+        *,
+        till: Till | None = None,
+        hidden: str = "",
     ) -> None:
         """
+        till    takes the prices of tools; without it all are free
         hidden  the path of the workspace, which errors do not tell
+        raises  InvalidInput "mcp.price"
         """
         self._bench = bench
         self._powers = powers
         self._hidden = hidden
         self.abilities = offered(abilities, powers)
+        self._till = till
+        if till is not None:
+            till.check(self.abilities)
 
     def server(self) -> Server[Any]:
         """Return the protocol server that asks this desk."""
@@ -79,7 +92,7 @@ class Desk:
             name=ability.name, title=ability.title, description=ability.about, input_schema=ability.takes,
             output_schema=ability.gives, annotations=hints,
         )  # fmt: skip
-        made.meta = {PRICE: "free", LEVEL: ability.level.name.lower()}
+        made.meta = {PRICE: self._till.shown(ability) if self._till else "free", LEVEL: ability.level.name.lower()}
         return made
 
     async def call(self, name: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> CallToolResult:
@@ -90,7 +103,13 @@ class Desk:
             raise MCPError(INVALID_PARAMS, str(error)) from None
         try:
             taken = check_arguments(ability.takes, arguments)
-            return outcomes.given(await self._bench.run(lambda tally: ability.verb(tally, self._powers, taken)))
+            terms = self._till.terms(ability) if self._till else None
+            if self._till is None or terms is None:
+                return outcomes.given(await self._bench.run(lambda tally: ability.verb(tally, self._powers, taken)))
+            till, operation = self._till, tool_operation(name, arguments)
+            return await self._bench.run(
+                lambda tally: till.sell(tally, terms, operation, meta, lambda: ability.verb(tally, self._powers, taken))
+            )
         except TallystickError as error:
             return outcomes.refused(error, self._hidden)
         except Exception as error:  # noqa: BLE001  a bug of ours must not tell strangers about our insides
