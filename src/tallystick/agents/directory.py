@@ -46,6 +46,7 @@ class Listed:
 class Said:
     """One piece of feedback, as the index has it."""
 
+    agent_id: int
     client: str
     index: int
     amount: int
@@ -62,8 +63,9 @@ class Said:
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON members."""
         return {
-            "client": self.client, "index": self.index, "value": self.words, "tag1": self.tag1, "tag2": self.tag2,
-            "endpoint": self.endpoint, "uri": self.uri, "hash": self.digest.hex(), "revoked": self.is_revoked,
+            "agent_id": self.agent_id, "client": self.client, "index": self.index, "value": self.words,
+            "tag1": self.tag1, "tag2": self.tag2, "endpoint": self.endpoint, "uri": self.uri,
+            "hash": self.digest.hex(), "revoked": self.is_revoked,
             "responses": self.responses, "block": self.block,
         }  # fmt: skip
 
@@ -196,6 +198,10 @@ class Directory:
         """Return all that clients said of an agent, the oldest first."""
         return [_said(row) for row in self._rows("SELECT * FROM agents_feedback_now WHERE agent_id = ?", agent_id)]
 
+    def said(self) -> Iterator[Said]:
+        """Yield what clients said of any agent and did not revoke, the oldest first."""
+        return (_said(row) for row in self._rows("SELECT * FROM agents_feedback_now WHERE NOT revoked"))
+
     def own(self, agent_id: int) -> tuple[str, ...]:
         """Return the accounts that the agent ever belonged to or was paid at: what they say of it does not count."""
         owners = self._index.query("SELECT DISTINCT receiver FROM agents_transfers WHERE agent_id = ?", (agent_id,))
@@ -250,7 +256,8 @@ def _listed(row: Mapping[str, object]) -> Listed:
 
 def _said(row: Mapping[str, object]) -> Said:
     return Said(
-        str(row["client"]), int(str(row["feedback_index"])), int(str(row["value"])), int(str(row["decimals"])),
+        int(str(row["agent_id"])), str(row["client"]), int(str(row["feedback_index"])),
+        int(str(row["value"])), int(str(row["decimals"])),
         str(row["tag1"]), str(row["tag2"]), str(row["endpoint"]), str(row["uri"]), _bytes(row["hash"]),
         bool(row["revoked"]), int(str(row["responses"])), int(str(row["block_number"])),
     )  # fmt: skip

@@ -71,9 +71,9 @@ def say(town):
 def basis(town):
     tally, _, agent = town
 
-    def made(**options):
+    def made(*, seeds=(), **options):
         tally.index.sync()
-        seeds = [Seed(tally.agents.address("merchant"), 1_000 * UNIT)]
+        seeds = seeds or [Seed(tally.agents.address("merchant"), 1_000 * UNIT)]
         return tally.agents.feedback.basis(agent, seeds, terms=TERMS, **options)
 
     return made
@@ -141,18 +141,27 @@ def test_a_payment_is_proved_before_anything_is_said(town, pay, say):
     assert [one.name for one in tally.agents.feedback.check(agent, said).failures] == ["payment"]  # of another coin
 
 
-def test_what_is_paid_in_the_chains_own_coin_counts_by_its_proofs(town, say, basis):
-    tally = town[0]
-    call = Call(tally.agents.address("till"), b"", 10**12, "account", "pay")
-    for client in ("alice", "bob"):
-        receipt = senders.send(tally, client, call, f"pay natively {client}")
-        say(client, 80, paid=receipt.transaction_hash, coin=NATIVE)
-    payments = basis(coin=NATIVE).payments
-    till = tally.agents.address("till")
-    assert {(one.payer, one.payee, one.price) for one in payments} == {
-        (tally.agents.address(name), till, 10**12) for name in ("alice", "bob")
+def test_what_is_paid_in_the_chains_own_coin_counts_by_the_proofs_on_all_agents(town, say, basis):
+    """Alice is a client of another agent, whom the reader knows: so she is heard; Bob bought nothing elsewhere."""
+    tally, _, agent = town
+    other = tally.agents.identities.register(Registration("weather"), by="forecaster").agent
+    for payee, whom, client in (("till", agent, "alice"), ("till", agent, "bob"), ("forecaster", other, "alice")):
+        call = Call(tally.agents.address(payee), b"", 10**17, "account", "pay")
+        receipt = senders.send(tally, client, call, f"pay natively {payee}")
+        paid = {"paid": receipt.transaction_hash, "coin": NATIVE}
+        file = tally.agents.feedback.write(whom, Opinion(80, 0), **paid, by=client)
+        tally.agents.feedback.give(file, by=client)
+    address = tally.agents.address
+    made = basis(coin=NATIVE, seeds=[Seed(address("forecaster"), 10**17)])
+    assert {(one.payer, one.payee, one.price) for one in made.payments} == {
+        (address("alice"), address("till"), 10**17),
+        (address("bob"), address("till"), 10**17),
+        (address("alice"), address("forecaster"), 10**17),
     }
-    assert all(one.burned > 0 for one in payments)
+    assert all(one.burned > 0 for one in made.payments)
+    scored = made.compute()
+    assert scored.heard == 1
+    assert scored.score.good > 0
 
 
 def test_a_proof_of_a_payment_that_the_index_has_counts_once(town, pay, say, basis):

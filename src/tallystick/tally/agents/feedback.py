@@ -23,6 +23,7 @@ from tallystick.chain.bindings.agent_reputation import NewFeedback
 from tallystick.core.checks import Check, Report
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, Rejected, VerificationFailed
+from tallystick.core.limits import SCORING_PROOFS_MAX
 from tallystick.tally.agents import senders
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class Opinions:
         """Return all that the agent's score is computed from.
 
         Payments in this workspace's token are in the index; those in another coin are read from the chain, as feedback
-        proves them.
+        on any agent proves them.
 
         seeds  accounts that the reader knows
         coin   in which prices are counted: this workspace's token if left out, the native one where it has none
@@ -184,7 +185,7 @@ class Opinions:
         if chosen == self._registries.token:
             payments = [Payment(payer, payee, price, 0) for payer, payee, price, _ in directory.payments(chosen)]
         else:
-            proved = self._proved(directory.feedback(agent.agent_id), agent, chosen)
+            proved = self._proved(chosen)
             payments = in_units(proved if chosen == NATIVE else _free(proved), Fraction(1))
         cursor = self._tally.index.status().cursor
         return Basis(
@@ -192,17 +193,26 @@ class Opinions:
             tuple(directory.ratings(agent.agent_id, tag)), _summed(payments), tuple(seeds), terms or Terms(),
         )  # fmt: skip
 
-    def _proved(self, said: Iterable[Said], agent: AgentRef, coin: str) -> list[PaymentFact]:
-        """Return the payments that feedback files prove: of their clients, to the agent, made."""
-        found = []
-        for one in said:
-            data = None if one.is_revoked else _embedded(one.uri)
+    def _proved(self, coin: str) -> list[PaymentFact]:
+        """Return the payments that the feedback on all agents proves: of its clients, to the agents, made.
+
+        raises  InvalidInput "scoring.size" where that is too much to read
+        """
+        found, seen = [], set[tuple[bytes, str]]()
+        for one in self.directory.said():
+            data = _embedded(one.uri)
             proof = None if data is None or keccak(data) != one.digest else _proof(data)
-            if proof is None or proof.from_address != one.client:
+            if proof is None or proof.from_address != one.client or (proof.tx_hash, one.client) in seen:
                 continue
+            seen.add((proof.tx_hash, one.client))
+            if len(seen) > SCORING_PROOFS_MAX:
+                raise InvalidInput(
+                    "scoring.size", "feedback names too many payments to be read", expected=f"≤ {SCORING_PROOFS_MAX}",
+                    hint="score in a token that the index follows: [deployments] Token in config.toml",
+                )  # fmt: skip
             try:
                 fact = read_payment(self._tally.node, proof, coin)
-                check_payee(self._registries.identity, agent.agent_id, fact)
+                check_payee(self._registries.identity, one.agent_id, fact)
             except (InvalidInput, VerificationFailed):
                 continue
             found.append(fact)
