@@ -117,7 +117,10 @@ def _pairs(evidence: Evidence) -> dict[Place, AuthorizationUsed]:
         is_mine = log.address in evidence.tokens and len(log.topics) > 1 and log.topics[1] == evidence.word
         if is_mine and (is_transfer(log) or is_authorization(log)):
             rows[log.transaction_hash, log.address].append(log)
-    step = {token: _step([logs for (_, other), logs in rows.items() if other == token]) for _, token in rows}
+    by_token: dict[str, list[list[Log]]] = defaultdict(list)
+    for (_, token), logs in rows.items():
+        by_token[token].append(logs)
+    step = {token: _step(groups) for token, groups in by_token.items()}
     found: dict[Place, AuthorizationUsed] = {}
     for (_, token), logs in rows.items():
         for at, log in enumerate(logs):
