@@ -17,7 +17,7 @@ from eth_abi.exceptions import EncodingError
 
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput, VerificationFailed
-from tallystick.core.ids import address_of_public_key, parse_address
+from tallystick.core.ids import checksum_address, parse_address
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -96,14 +96,30 @@ def typed_digest(domain: Domain, struct_type: str, values: Sequence[object]) -> 
     return keccak(b"\x19\x01" + domain.separator() + struct_hash(struct_type, values))
 
 
+class Signer:
+    """A secp256k1 key that signs often: what every signature needs of it is worked out once."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = PrivateKey(secret)
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return the 65-byte signature of `digest` (RFC 6979, low s)."""
+        signature: bytes = self._key.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes([27 + signature[64]])
+
+
 def sign_digest(secret: bytes, digest: bytes) -> bytes:
     """Return the 65-byte signature of `digest` by the secp256k1 key `secret` (RFC 6979, low s)."""
-    signature: bytes = PrivateKey(secret).sign_recoverable(digest, hasher=None)
-    return signature[:64] + bytes([27 + signature[64]])
+    return Signer(secret).sign(digest)
 
 
 def recover(digest: bytes, signature: bytes) -> str:
-    """Return the checksum address whose key signed `digest`.
+    """Return the checksum address whose key signed `digest`; raises as `recover_bytes`."""
+    return checksum_address(recover_bytes(digest, signature))
+
+
+def recover_bytes(digest: bytes, signature: bytes) -> bytes:
+    """Return the 20 bytes of the address whose key signed `digest`.
 
     raises  VerificationFailed "eip712.signature" unless the signature is 65 bytes, v is 27 or 28 and s is low
     """
@@ -115,4 +131,4 @@ def recover(digest: bytes, signature: bytes) -> str:
         public = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
     except Exception as error:  # noqa: BLE001  coincurve raises bare Exception for points off the curve
         raise VerificationFailed("eip712.signature", "signature belongs to no key", got=str(error)[:80]) from None
-    return address_of_public_key(public.format(compressed=False)[1:])
+    return keccak(public.format(compressed=False)[1:])[12:]

@@ -83,9 +83,13 @@ class Book:
             self._db.close()
 
     @contextmanager
-    def changing(self) -> Iterator[Page]:
-        """Lend a transaction: all of its changes are on the disk when the block ends, or none is made."""
-        with self._transaction("IMMEDIATE") as page:
+    def changing(self, *, durable: bool = True) -> Iterator[Page]:
+        """Lend a transaction: all of its changes are on the disk when the block ends, or none is made.
+
+        durable  False spares the disk a flush: other processes see the changes at once, a power cut may undo them, and
+                 the next durable transaction of anybody makes them last
+        """
+        with self._transaction("IMMEDIATE", "FULL" if durable else "NORMAL") as page:
             yield page
 
     @contextmanager
@@ -95,9 +99,10 @@ class Book:
             yield page
 
     @contextmanager
-    def _transaction(self, kind: str) -> Iterator[Page]:
+    def _transaction(self, kind: str, flush: str = "FULL") -> Iterator[Page]:
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {flush}")
                 self._db.execute(f"BEGIN {kind}")
                 try:
                     yield Page(self._db)
@@ -110,7 +115,6 @@ class Book:
 
     def _prepare(self) -> None:
         turn_on_write_ahead(self._db, SQLITE_BUSY_S)
-        self._db.execute("PRAGMA synchronous = FULL")
         if self.path.stat().st_size <= BOOK_CHECK_BYTES_MAX:
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":

@@ -12,14 +12,16 @@ thousand calls a second need five thousand of them. `tests/agents/channels` comp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from eth_abi.abi import encode as abi_encode
 
 from tallystick.chain.bindings.payment_channels import Terms
 from tallystick.core.digest import keccak
-from tallystick.core.eip712 import Domain, recover, sign_digest
+from tallystick.core.eip712 import Domain, Signer, recover_bytes
 from tallystick.core.errors import VerificationFailed
+from tallystick.core.ids import checksum_address
 
 VOUCHER_TYPE: Final = "Voucher(bytes32 channelId,uint128 maxClaimableAmount)"
 CALL_TYPE: Final = (
@@ -39,6 +41,7 @@ def domain_of(chain_id: int, contract: str) -> Domain:
     return Domain("Tallystick PaymentChannels", "1", chain_id, contract)
 
 
+@lru_cache(maxsize=4_096)  # asked for with every call, of few channels
 def channel_id(terms: Terms) -> bytes:
     """Return the id of the channel of these terms: the keccak-256 of their ABI encoding."""
     return keccak(abi_encode(_TERMS_TYPES, terms.to_abi()))
@@ -85,11 +88,11 @@ class SignedCall:
     signature: bytes
 
     @classmethod
-    def sign(cls, call: PaidCall, domain: Domain, secret: bytes, voucher: bytes | None = None) -> SignedCall:
+    def sign(cls, call: PaidCall, domain: Domain, key: Signer, voucher: bytes | None = None) -> SignedCall:
         """Return the call signed; `voucher` is the signature of its voucher, where there is one already."""
         if voucher is None:
-            voucher = sign_digest(secret, voucher_digest(domain, call.channel, call.max_amount))
-        return cls(call, voucher, sign_digest(secret, call.digest(domain)))
+            voucher = key.sign(voucher_digest(domain, call.channel, call.max_amount))
+        return cls(call, voucher, key.sign(call.digest(domain)))
 
     def check(self, domain: Domain, signer: str, *, is_voucher_known: bool = False) -> None:
         """Return if the signer signed both.
@@ -127,9 +130,9 @@ class CallReceipt:
             domain, _RECEIPT_HASH + self.channel + _word(self.number) + self.operation + numbers + self.answer
         )
 
-    def sign(self, domain: Domain, secret: bytes) -> bytes:
+    def sign(self, domain: Domain, key: Signer) -> bytes:
         """Return the payee's signature, 65 bytes."""
-        return sign_digest(secret, self.digest(domain))
+        return key.sign(self.digest(domain))
 
     def check(self, call: PaidCall, domain: Domain, signature: bytes, payee: str) -> None:
         """Return if it is the payee's receipt of this call, and charges no more than the call allows.
@@ -148,9 +151,10 @@ class CallReceipt:
 
 
 def _check_signer(digest: bytes, signature: bytes, signer: str, code: str, what: str) -> None:
-    found = recover(digest, signature)
-    if found != signer:
-        raise VerificationFailed(code, f"the {what} is signed by another key", expected=signer, got=found)
+    found = recover_bytes(digest, signature)
+    if found != bytes.fromhex(signer[2:]):
+        got = checksum_address(found)
+        raise VerificationFailed(code, f"the {what} is signed by another key", expected=signer, got=got)
 
 
 def _typed(domain: Domain, words: bytes) -> bytes:
