@@ -37,6 +37,7 @@ def test_a_call_is_written_as_a_signature_or_as_bytes_and_meets_the_same_rules(
         ((TRANSFER, "shop", "1.5"), "calldata.argument"),
         ((TRANSFER, "0x12", "1"), "address.form"),
         ((TRANSFER, "shop", "1", "--gas", "1"), "cli.usage"),
+        (("0x" + "00" * 2_049,), "abi.length"),
         ((TRANSFER, "shop", "1", "--amount", "x"), "amount.form"),
         ((TRANSFER, "shop", "1", "--weights", "nowhere"), "files.missing"),
         ((TRANSFER, "shop", "1", "--prompt", "."), "files.special"),

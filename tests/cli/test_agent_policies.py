@@ -90,7 +90,8 @@ def test_before_sealing_a_session_is_granted_at_once_and_acts_only_when_sealed(
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (("--cap", "-1"), "amount.form"), (("--cap", "1.1234567"), "amount.decimals"), (("--refill", ""), "amount.form"),
+        (("--cap", "-1"), "amount.form"), (("--cap", "1.1234567"), "amount.decimals"),
+        (("--cap", "9" * 40), "cli.amount"), (("--refill", ""), "amount.form"),
         (("--level", "king"), "cli.usage"), (("--operations", "0"), "cli.usage"), (("--denials", "256"), "cli.usage"),
         (("--period", "0"), "cli.usage"), (("--valid", "99999d"), "cli.usage"), (("--token", "shop"), "address.form"),
     ],
@@ -164,6 +165,31 @@ def test_what_was_announced_is_made_once_due_or_taken_back_by_who_may(tally: Any
     assert tally("agent", "policy", "due", "bot")[1]["made"] == 1
     pay = tally("agent", "pay", "bot", "bot", "shop", "15", "--token", token, *FOR)
     assert (pay[0], pay[1]["spent"]) == (0, "15000000")
+
+
+def test_one_key_for_two_roles_is_no_policy_to_begin_with(tally: Any, usd: str) -> None:
+    for roles in (("--guardian", "main", "--payee", "shop"), ("--guardian", "twice", "--payee", "shop")):
+        status, error = tally("agent", "new", "twice", "--token", usd, *roles)
+        assert (status, error["code"], "key of its own" in error["hint"]) == (2, "policy.refused", True)
+        assert not Path("twice.policy.toml").exists()
+    assert tally("agent", "wallet", "show")[1]["wallets"] == [], "nothing was made for it"
+    assert tally("agent", "new", "twice", "--token", usd, *NEW)[0] == 0, "and the name is free"
+
+
+def test_a_name_means_one_wallet_and_an_address_that_is_none_is_told(tally: Any, purse: str, usd: str) -> None:
+    status, error = tally(
+        "agent", "wallet", "create", "other", "--guardian", "guard", "--entry-point", "0x" + "41" * 20
+    )
+    assert (status, error["code"], "another workspace" in error["hint"]) == (2, "agent.entry_point", True)
+    assert tally("agent", "wallet", "show", "purse")[1]["wallet"] == purse
+    assert tally("agent", "wallet", "create", "more", "--guardian", "guard", "--guardian", "guard")[0] == 3
+    assert tally("agent", "wallet", "create", "more", "--guardian", "guard")[0] == 0, "the mistake is mended"
+    for verb in (("wallet", "show"), ("heartbeat",), ("audit",), ("session", "list")):
+        status, error = tally("agent", *verb, usd)
+        assert (status, error["code"], error["got"]) == (2, "agent.wallet", "another contract")
+    status, error = tally("agent", "wallet", "sweep", "purse", "--to", "0x" + "00" * 20, "--yes")
+    assert (status, error["code"]) == (2, "agent.receiver")
+    assert tally("agent", "owner", "offer", "purse", "0x" + "00" * 20, "--yes")[1]["code"] == "agent.heir"
 
 
 def test_newcomers_are_introduced_only_where_the_policy_names_a_registry(tally: Any, token: str) -> None:

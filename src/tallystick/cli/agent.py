@@ -16,11 +16,13 @@ from tallystick.cli.agent_facilitator import facilitator
 from tallystick.cli.agent_feedback import feedback
 from tallystick.cli.agent_identity import identity
 from tallystick.cli.agent_intent import intent
+from tallystick.cli.agent_mcp import mcp
 from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_payments import fetch, payments
-from tallystick.cli.agent_policy import new_options, policy, write_new
+from tallystick.cli.agent_policy import draft, new_options, policy, write_draft
 from tallystick.cli.agent_queue import approve, queue, veto
 from tallystick.cli.agent_rehearsal import rehearse
+from tallystick.cli.agent_run import run
 from tallystick.cli.agent_session import session
 from tallystick.cli.agent_validation import validation
 from tallystick.cli.agent_wallet import deploy, wallet
@@ -43,6 +45,7 @@ SECTIONS = {
     "Buying and selling": ("fetch", "payments", "facilitator"),
     "Watching": ("audit", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
+    "Speaking": ("mcp",),
     "In public": ("identity", "feedback", "validation", "credential"),
 }
 
@@ -70,8 +73,10 @@ for member in (
     veto,
     pay,
     act,
+    run,
     rehearse,
     intent,
+    mcp,
     identity,
     feedback,
     validation,
@@ -109,10 +114,10 @@ def new(
     path = file or Path(f"{name}.policy.toml")
     if path.exists():
         raise InvalidInput("cli.exists", f"{path} is there already", hint="name another file with --file")
-    key = tally.agents.address(name)
+    key, text = tally.agents.address(name), draft(tally, guardian, token, payee, name, valid)
     deploy(output, tally)
     made = tally.agents.create(name, [guardian], 86_400)
-    write_new(tally, path, guardian, token, payee, name, valid, made.address)
+    write_draft(path, text, made.address)
     output.result(
         {"name": name, "wallet": made.address, "session": key, "policy": str(path)},
         [

@@ -66,6 +66,9 @@ HINTS: Final = {
     "queue: expired": "propose it again",
     "queue: level too low": "a session of level observe may not even propose",
     "owners: call failed": "the token did not let the coins move",
+    "calls: too little gas": "let it have more, by --gas",
+    "erc20: balance too low": "whoever pays holds less of the token",
+    "calldata.call": "quote it for your shell, write uint256 for uint; to pay there are `pay` and `queue pay`",
     "keys.missing": "`tally key new` makes a key",
     "chain.insufficient_funds": "the key that sends pays for gas: fund it",
 }

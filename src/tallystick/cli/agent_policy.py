@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.agents.policy import bounds, new_policy, write_policy
+from tallystick.agents.policy import bounds, new_policy, read_policy, write_policy
 from tallystick.agents.policy.checking import check_policy
 from tallystick.agents.policy.durations import say_time
 from tallystick.agents.policy.explaining import explain as explain_policy
+from tallystick.agents.policy.findings import Severity
 from tallystick.chain.coin import read_coin
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, show_applied, yes_option
 from tallystick.cli.door import in_workspace
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output, table
 from tallystick.cli.spans import Span
+from tallystick.core.errors import InvalidInput
 from tallystick.store.files import write_atomic
 from tallystick.tally import Tally
 
@@ -40,19 +42,24 @@ def policy() -> None:
     """
 
 
-def write_new(
-    tally: Tally, path: Path, guardian: str, token: str, payee: str, session: str, valid: int, account: str | None
-) -> None:
-    """Write a careful policy file to begin with."""
+def draft(tally: Tally, guardian: str, token: str, payee: str, session: str, valid: int) -> str:
+    """Return a careful policy file to begin with; raises InvalidInput "policy.refused" for what no contract takes."""
     coin, node = read_coin(tally.node, token), tally.node
-    address = tally.agents.address
+    address, now_s = tally.agents.address, node.block().timestamp
     text = new_policy(
         chain_id=node.chain_id, owner=tally.account.address, guardian=address(guardian), token=coin.address,
-        decimals=coin.decimals, payee=address(payee), session=address(session), until=node.block().timestamp + valid,
-    ).decode()  # fmt: skip
-    if account:
-        text = text.replace("[account]\n", f'[account]\naddress = "{account}"\n', 1)
-    write_atomic(path, text.encode(), new=True)
+        decimals=coin.decimals, payee=address(payee), session=address(session), until=now_s + valid,
+    )  # fmt: skip
+    grave = [one for one in check_policy(read_policy(text), now_s).findings if one.severity is Severity.REFUSED]
+    if grave:
+        raise InvalidInput("policy.refused", f"{grave[0].place}: {grave[0].says}", hint=grave[0].do)
+    return text.decode()
+
+
+def write_draft(path: Path, text: str, account: str | None = None) -> None:
+    """Write what `draft` returned to a new file, for an account where there is one."""
+    named = text.replace("[account]\n", f'[account]\naddress = "{account}"\n', 1) if account else text
+    write_atomic(path, named.encode(), new=True)
 
 
 @policy.command("new")
@@ -68,7 +75,7 @@ def new(
     output: Output, tally: Tally, file: Path, session: str, guardian: str, token: str, payee: str, valid: int
 ) -> None:
     """Write a careful policy to begin with, a new FILE: one guardian, token, payee and session, little to lose."""
-    write_new(tally, file, guardian, token, payee, session, valid, None)
+    write_draft(file, draft(tally, guardian, token, payee, session, valid))
     output.result({"file": str(file), "digest": open_policy(file).digest().hex()})
 
 
@@ -172,6 +179,8 @@ def simulate(output: Output, tally: Tally, wallet: Wallet, file: Path, keys: tup
     from tallystick.agents.policy.replay.simulate import simulate as replay
 
     pairs = [one.partition("=") for one in keys]
+    if not all(old and new for old, _, new in pairs):
+        raise click.UsageError("--key takes OLD=NEW, each a key or an address")
     renamed = {tally.agents.address(old): tally.agents.address(new) for old, _, new in pairs}
     found = replay(open_policy(file), wallet.history(), renamed)
     output.result({"wallet": wallet.address, **found.to_dict()}, list(lines(found)))

@@ -43,7 +43,8 @@ def list_(output: Output, tally: Tally, wallet: Wallet, everything: bool) -> Non
         for one in found
     ]  # fmt: skip
     value = {"wallet": wallet.address, "items": [one.to_dict() for one in found]}
-    output.result(value, table("items", ("item", "", "session", "target", "approvals", "expires"), rows))
+    columns = ("item", "", "session", "target", "approvals", "expires")
+    output.result(value, table("items", columns, rows) if rows else "nothing waits; --all shows what is over")
 
 
 @queue.command("show")

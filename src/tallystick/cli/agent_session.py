@@ -8,11 +8,12 @@ import click
 
 from tallystick.agents.policy.document import Rates, Session
 from tallystick.agents.policy.durations import say_time
-from tallystick.agents.policy.nouns import NOBODY, Level, Scope
-from tallystick.chain.coin import NATIVE, read_coin
+from tallystick.agents.policy.nouns import AMOUNT_MAX, NOBODY, Level, Scope
+from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.cli.agent_door import at_wallet, by_option, show_applied, yes_option
 from tallystick.cli.output import Output, table
 from tallystick.cli.spans import Span
+from tallystick.core.errors import InvalidInput
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
@@ -58,13 +59,21 @@ def grant(
 ) -> None:
     """Let a key act within these bounds and the wallet's own: at once before sealing, or announced."""
     coin, now_s = read_coin(tally.node, token), wallet.live().at
-    rates = Rates(coin.parse(cap, "--cap"), coin.parse(refill, "--refill"), period)
+    rates = Rates(_amount(coin, cap, "--cap"), _amount(coin, refill, "--refill"), period)
     granted = Session(
         name=key, key=tally.agents.address(key), level=Level[level.upper()], valid_after=0, valid_until=now_s + valid,
         operations=operations, operations_s=3_600, denials=denials, denials_s=3_600 if denials else 0,
         heartbeat_s=heartbeat or 0, budgets={coin.address: rates},
     )  # fmt: skip
     show_applied(output, wallet.grant(granted))
+
+
+def _amount(coin: Coin, text: str, what: str) -> int:
+    """Return an amount that a bucket can hold; raises InvalidInput "amount.…", "cli.amount"."""
+    units = coin.parse(text, what)
+    if units > AMOUNT_MAX:
+        raise InvalidInput("cli.amount", f"{what} is more than a budget holds", expected=f"≤ {coin.format(AMOUNT_MAX)}")
+    return units
 
 
 @session.command("revoke")
@@ -124,7 +133,10 @@ def list_(output: Output, tally: Tally, wallet: Wallet) -> None:
     live = wallet.live()
     found = [_facts(one, live.state.sessions[one.key].denials.count) for one in live.policy.sessions]
     rows = [(one["session"], one["level"], say_time(int(str(one["valid_until"])))) for one in found]
-    output.result({"wallet": wallet.address, "sessions": found}, table("sessions", ("key", "level", "until"), rows))
+    listed = (
+        table("sessions", ("key", "level", "until"), rows) if rows else "none: `tally agent session grant` makes one"
+    )
+    output.result({"wallet": wallet.address, "sessions": found}, listed)
 
 
 def _facts(one: Session, denials: int) -> dict[str, object]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from tallystick.agents.policy.durations import say_time
-from tallystick.chain.coin import NATIVE, read_coin
+from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.cli.agent_door import advised, at_wallet, yes_option
 from tallystick.cli.door import in_workspace
 from tallystick.cli.output import Output, table
@@ -61,7 +62,8 @@ def show(output: Output, tally: Tally, wallet: str | None) -> None:
     if wallet is None:
         found = [facts(one) for one in tally.agents.wallets()]
         rows = [(one["wallet"], _standing(one), ", ".join(_held(one))) for one in found]
-        output.result({"wallets": found}, table("wallets", ("address", "", "holds"), rows))
+        listed = table("wallets", ("address", "", "holds"), rows) if rows else "none yet: `tally agent new` makes one"
+        output.result({"wallets": found}, listed)
         return
     one = facts(tally.agents.wallet(wallet))
     pairs = [
@@ -108,7 +110,16 @@ def _guarding(one: dict[str, object]) -> list[str]:
 def _held(one: dict[str, object]) -> list[str]:
     holds = one["holds"]
     assert isinstance(holds, list)
-    return [f"{each['amount']} {each['coin']['symbol'] or each['coin']['address']}" for each in holds]
+    return [f"{each['amount']} {_named(each['coin'])}" for each in holds]
+
+
+def _named(coin: Mapping[str, object]) -> str:
+    return str(coin["symbol"]) or ("native coin" if coin["address"] == NATIVE else f"of the token {coin['address']}")
+
+
+def _sent(coin: Coin, units: int) -> str:
+    """Return an amount of a coin as people read it, also where it calls itself nothing."""
+    return coin.named(units) if coin.symbol else f"{coin.format(units)} {_named(coin.to_dict())}"
 
 
 @wallet.command("fund")
@@ -122,7 +133,7 @@ def fund(output: Output, tally: Tally, wallet: Wallet, amount: str, token: str) 
     wallet.fund(coin, units)
     output.result(
         {"wallet": wallet.address, "sent": coin.format(units), "coin": coin.to_dict()},
-        f"sent {coin.named(units)} to {wallet.address}",
+        f"sent {_sent(coin, units)} to {wallet.address}",
     )
 
 
@@ -146,9 +157,9 @@ def sweep(output: Output, tally: Tally, wallet: Wallet, token: str, receiver: st
     coin = read_coin(tally.node, token)
     to = tally.agents.address(receiver) if receiver else tally.account.address
     held = coin.balance(tally.node, wallet.address)
-    output.confirm(f"Send {coin.named(held)} of {wallet.address} to {to}?", yes)
+    output.confirm(f"Send {_sent(coin, held)} from {wallet.address} to {to}?", yes)
     wallet.sweep(coin.address, to)
     output.result(
         {"wallet": wallet.address, "swept": coin.format(held), "coin": coin.to_dict(), "receiver": to},
-        f"sent {coin.named(held)} of {wallet.address} to {to}",
+        f"sent {_sent(coin, held)} from {wallet.address} to {to}",
     )

@@ -17,6 +17,7 @@ from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.live import read_account
 from tallystick.agents.policy.nouns import Level
+from tallystick.chain.abi import bounded
 from tallystick.chain.bindings.policy_account import ActionLogged, Denied
 from tallystick.chain.bindings.policy_relay import Action, PolicyRelay
 from tallystick.chain.bindings.token import Token
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
 
 ACT_GAS: Final = 1_000_000  # for the call and all checks of it; what is not used is not paid
+_DATA_BYTES_MAX: Final = 2_048  # as the account takes it; beyond, it reverts without a reason
 _APPROVED: Final = 2  # a call is read as an approved item's: beyond caps and payees, within the rules
 VALID_S: Final = 600  # a signed action that nobody brought is void after ten minutes
 
@@ -87,13 +89,14 @@ class Acting:
         payment: Payment | None = None,
         gas: int = ACT_GAS,
     ) -> Done:
-        """Return the call of a target, done; raises Rejected with the policy's reason.
+        """Return the call of a target, done; raises Rejected with the policy's reason, InvalidInput "abi.length".
 
         amount   native coin that goes along
         payment  what it is meant to pay; None: what the account's rules read in it
         gas      for the call and all checks of it
         """
         account = senders.account_of(self._tally, session)
+        bounded(data, _DATA_BYTES_MAX, "calldata")
         intent_hash = self.record(session, why, payment or self.meant(target, data, amount))
         address, secret = self._contracts.address, self._tally.secret(session).reveal()
         action = Action(

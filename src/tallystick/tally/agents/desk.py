@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.agents.clones import original_of
 from tallystick.agents.intents_openings import OpeningStore
 from tallystick.agents.intents_store import IntentStore
 from tallystick.chain.bindings.policy_account_factory import AccountCreated, PolicyAccountFactory
+from tallystick.chain.deploy import find_birth
 from tallystick.core.digest import keccak
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
 from tallystick.core.names import check_name
 from tallystick.index import Projection
+from tallystick.tally.agents import senders
 from tallystick.tally.agents.credentials import Credentials
 from tallystick.tally.agents.feedback import Opinions
 from tallystick.tally.agents.identities import Identities
@@ -39,8 +42,22 @@ class Agents:
 
         entry_point  of ERC-4337; if left out, that of the contracts which this workspace has, at first v0.8's
         """
+        wanted = entry_point and parse_address(entry_point)
+        if wanted and wanted not in (self._entry_point(), None) and self.wallets():
+            raise InvalidInput(
+                "agent.entry_point", "this workspace's wallets have another EntryPoint", expected=self._entry_point(),
+                got=wanted, hint="make the wallet in another workspace: a name here means one wallet",
+            )  # fmt: skip
         self.__dict__.pop("system", None)
-        return deploy_system(self._tally, entry_point and parse_address(entry_point))
+        return deploy_system(self._tally, wanted)
+
+    def _entry_point(self) -> str | None:
+        try:
+            return self.system.entry_point
+        except InvalidInput as error:
+            if error.code != "deployments.absent":
+                raise
+            return None
 
     def deploy_contracts(self) -> dict[str, str]:
         """Return by name where all is that agents need, wallets' contracts and registries, deployed or found."""
@@ -131,25 +148,38 @@ class Agents:
         if not self._tally.node.code(address):
             held = [address_of(self._tally, one) for one in guardians]
             call = factory.create(owner, salt, held, raise_delay_s)
-            self._tally.outbox.send_and_wait(call, key=f"agents create {address}")
+            senders.send(self._tally, senders.OWN, call, f"create {address}")
         return self.wallet(name)
 
     def wallet(self, which: str) -> Wallet:
         """Return a wallet: by the name that this workspace's account gave it, or by its address.
 
-        raises  InvalidInput "agent.wallet", "deployments.absent", "address.…"
+        raises  InvalidInput "agent.wallet", "address.…", and by name "deployments.absent"
         """
-        if which.startswith("0x"):
-            address = parse_address(which)
-        else:
-            factory = PolicyAccountFactory(self._tally.node, self.system.factory)
-            address = factory.address_of(self._tally.account.address, _salt(which))
-        if not self._tally.node.code(address):
+        address = parse_address(which) if which.startswith("0x") else self._named(which)
+        code = self._tally.node.code(address)
+        original = original_of(code)
+        if original is None:
             raise InvalidInput(
-                "agent.wallet", f"there is no wallet {which!r}", expected=f"an account at {address}", got="none",
+                "agent.wallet", f"there is no wallet {which!r}", expected=f"an account at {address}",
+                got="another contract" if code else "none",
                 hint="`tally agent wallet show` lists this account's; `tally agent new` makes one",
             )  # fmt: skip
-        return Wallet(self._tally, address, self.system.first_block, self.intents)
+        return Wallet(self._tally, address, self._first_block(address, original), self.intents)
+
+    def _named(self, name: str) -> str:
+        factory = PolicyAccountFactory(self._tally.node, self.system.factory)
+        return factory.address_of(self._tally.account.address, _salt(name))
+
+    def _first_block(self, address: str, original: str) -> int:
+        """Return a block before which a wallet has no event, also of one that another factory made."""
+        try:
+            if self.system.implementation == original:
+                return self.system.first_block
+        except InvalidInput as error:
+            if error.code != "deployments.absent":
+                raise
+        return find_birth(self._tally.node, address)
 
     def wallets(self) -> list[Wallet]:
         """Return the wallets that this workspace's account has made, the oldest first."""

@@ -121,7 +121,12 @@ class Wallet:
         return self._send(self.contracts.account.seal(), f"seal {self.address}")
 
     def sweep(self, token: str, receiver: str) -> TxReceipt:
-        """Send everything of a token away, frozen or not; raises Rejected "owners: call failed"."""
+        """Send everything of a token away, frozen or not.
+
+        raises  InvalidInput "agent.receiver" for the zero address; Rejected "owners: call failed"
+        """
+        if receiver == NATIVE:
+            raise InvalidInput("agent.receiver", "what is sent to the zero address is lost", hint="name who gets it")
         return self._send(self.contracts.account.sweep(token, receiver), f"sweep {token} of {self.address}")
 
     def heartbeat(self) -> TxReceipt:
@@ -157,11 +162,14 @@ class Wallet:
     def offer(self, heir: str) -> Applied:
         """Offer the wallet to an heir: at once before sealing, or announced and made once due; then the heir accepts.
 
-        raises  InvalidInput "agent.heir" where the heir owns it; Rejected "roles: key has another role"
+        raises  InvalidInput "agent.heir" for the owner and the zero address; Rejected "roles: key has another role"
         """
         live = self.live()
-        if heir == live.policy.owner:
-            raise InvalidInput("agent.heir", f"{heir} owns it already", hint="name somebody else")
+        if heir in (live.policy.owner, NATIVE):
+            words = "nobody can accept it there" if heir == NATIVE else f"{heir} owns it already"
+            raise InvalidInput(
+                "agent.heir", words, hint="name somebody else; `tally agent owner withdraw` ends an offer"
+            )
         if heir == self.contracts.account.heir():
             return Applied((), ())
         return self._apply(live, live.plan_to(replace(live.policy, owner=heir), self._now_s()))
