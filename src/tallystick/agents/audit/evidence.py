@@ -139,8 +139,10 @@ def decode(log: Log) -> Any:
         event = EVENTS[log.topics[0]].decode(log)
         _check_words(event)
     except (InvalidInput, ValueError) as error:
-        words = f"log {log.log_index} of block {log.block_number} is none that {log.address} can have made"
-        raise VerificationFailed("audit.event", f"{words}: {error}") from None
+        raise VerificationFailed(
+            "audit.event", f"log {log.log_index} of block {log.block_number} is none that {log.address} can have made",
+            got=str(error)[:120], hint="the node, or who handed the events on, changed it: ask another",
+        ) from None  # fmt: skip
     return event
 
 
