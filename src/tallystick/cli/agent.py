@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
-    "Acting": ("pay", "act", "queue", "approve", "veto"),
+    "Acting": ("pay", "act", "run", "queue", "approve", "veto"),
     "Buying and selling": ("fetch", "payments", "facilitator"),
     "Watching": ("audit", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
