@@ -35,6 +35,10 @@ KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
 @click.option("--model", default="", help="Which of the endpoint's models.")
 @click.option("--key-file", type=FILE, help=f"The endpoint's key; {KEY_VARIABLE} of the environment if left out.")
 @click.option("--tool", "code", type=FILE, multiple=True, help="A Python file that is a tool; runs in the sandbox.")
+@click.option("--buy-in", "token", help="Let it fetch from the web and pay in this token, by its address.")
+@click.option("--buy-max", default="0", show_default=True, help="The most for one answer.")
+@click.option("--buy-daily", help="The most in a day, over all runs.")
+@click.option("--host", "hosts", multiple=True, metavar="HOST:PORT", help="The only hosts it may ask; any if left out.")
 @click.option("--policy", "names", type=FILE, help="The policy whose names for coins and payees are used.")
 @click.option("--steps", type=click.IntRange(1, 1_000), default=32, show_default=True, help="Messages of the planner.")
 @click.option("--asked-by", default="a person at the command line", show_default=True, help="Who asked.")
@@ -50,6 +54,10 @@ def run(
     model: str,
     key_file: Path | None,
     code: tuple[Path, ...],
+    token: str | None,
+    buy_max: str,
+    buy_daily: str | None,
+    hosts: tuple[str, ...],
     names: Path | None,
     steps: int,
     asked_by: str,
@@ -63,8 +71,16 @@ def run(
     from tallystick.tally.agents.planning import Planning
 
     planning = Planning(tally, wallet, session, asked_by, open_policy(names) if names else None)
+    tools = planning.tools()
+    if token is not None:
+        from tallystick.services.buying import buying_tool
+
+        purse = tally.agents.payments.purse(
+            [token], buy_max, buy_daily, wallet=wallet.address, session=session, told=output.note
+        )
+        tools.append(buying_tool(purse, frozenset(hosts) or None))
     with _planner(plan, endpoint, model, key_file) as planner:
-        made = _run(planning.tools(), planner, goal, planning.briefing(), code, steps, _teller(output))
+        made = _run(tools, planner, goal, planning.briefing(), code, steps, _teller(output))
     if transcript is not None:
         write_atomic(transcript, orjson.dumps(made.to_dict(), option=orjson.OPT_INDENT_2), mode=0o600)
     _show(output, made)

@@ -198,6 +198,18 @@ MCP_TOKEN_CHARS_MIN: Final = 32  # of the secret that opens a wallet over HTTP: 
 MCP_SHAPES_KEPT: Final = 256  # compiled schemas; a server has some twenty
 MCP_RECEIPT_TRIES_MAX: Final = 12  # looks for a receipt, a quarter of a second apart; a checkpoint comes each second
 
+# --- the agent-to-agent protocol
+A2A_CARD_BYTES_MAX: Final = 256 * 2**10  # a card from outside; one of ours has 6 kB
+A2A_CARD_DEPTH_MAX: Final = 32  # levels of it; the protocol's own members need six
+A2A_TASK_BYTES_MAX: Final = 4 * 2**20  # a task with its history and its artifacts
+A2A_TASKS_MAX: Final = 10_000  # tasks that are kept; the oldest that are over go first
+A2A_PUSHES_MAX: Final = 4  # places that are told of one task
+A2A_PUSH_S: Final = 5.0  # for such a place to answer
+A2A_PUSH_QUEUE_MAX: Final = 256  # notifications on their way; more are not sent
+A2A_PUSH_TOKEN_S: Final = 300  # how long the token of a notification counts
+A2A_CALL_S: Final = 330.0  # one question to an agent of others, as MCP_CALL_S
+A2A_PAGE_MAX: Final = 100  # tasks of one page of a list
+
 # --- HTTP dialers
 DIAL_CONNECT_S: Final = 5.0  # to reach a server that is up
 DIAL_ANSWER_S: Final = 60.0  # sent to answered; twice what our own servers allow themselves
