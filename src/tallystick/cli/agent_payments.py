@@ -18,6 +18,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import FETCH_BODY_BYTES_MAX, HTTP_BODY_BYTES_MAX
 from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
+from tallystick.tally.agents.reasons import Reasons
 from tallystick.tally.agents.senders import OWN
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _SHOWN = 4_000  # characters of an answer in a terminal
 @click.option("--data", help="The body, or @FILE.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header of the request.")
 @click.option("--output", "file", type=FILE, help="Where the answer's body goes.")
+@click.option("--for", "purpose", default="a request", help="What for, in a sentence; for the wallet's intent record.")
+@click.option("--asked-by", default="a person at the command line", show_default=True, help="Who asked.")
 @in_workspace
 @advised
 def fetch(
@@ -55,6 +58,8 @@ def fetch(
     data: str | None,
     headers: tuple[str, ...],
     file: Path | None,
+    purpose: str,
+    asked_by: str,
 ) -> int:
     """Ask URL, and pay what it asks for within limits (x402).
 
@@ -63,7 +68,8 @@ def fetch(
     """
     from tallystick.services.paying.fetch import Asked, fetch_paid
 
-    purse = tally.agents.payments.purse(token, most, daily, wallet=wallet, session=session, told=output.note)
+    why = Reasons(asked_by, purpose)
+    purse = tally.agents.payments.purse(token, most, daily, wallet=wallet, session=session, why=why, told=output.note)
     body = b"" if data is None else _content(data)
     asked = Asked(method or ("GET" if data is None else "POST"), url, dict(map(_header, headers)), body)
     got = fetch_paid(purse, tally.node, asked, payee=None if payee is None else tally.agents.address(payee))

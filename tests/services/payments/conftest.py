@@ -15,7 +15,9 @@ from tests.contracts.conftest import Ledger
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """One ledger for a module."""
-    made = Ledger(tmp_path_factory.mktemp("market") / "chain.db")
+    path = tmp_path_factory.mktemp("market") / "chain.db"
+    made = Ledger(path)
+    made.path = path  # for other processes
     yield made
     made.node.close()
 

@@ -64,6 +64,7 @@ class Purse:
     payers  by the scheme that each signs, `exact` or another
     node    of the chain whose word counts on whether money moved
     told    hears warnings in words: a limit that is four fifths spent
+    record  hears what is about to be signed, for what, and with which nonce; if it raises, nothing is signed
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Purse:
         clock: Callable[[], float],
         *,
         told: Callable[[str], None] | None = None,
+        record: Callable[[Requirements, Operation, bytes], None] | None = None,
     ) -> None:
         self._book = book
         self._payers = payers
@@ -82,6 +84,7 @@ class Purse:
         self._node = node
         self._clock = clock
         self._told = told or (lambda words: None)
+        self._record = record
 
     # --- before
 
@@ -212,6 +215,8 @@ class Purse:
         if candidate is None:
             raise Rejected("payment.slots", "every slot of this period is used", hint="wait for the next period")
         try:
+            if self._record is not None:
+                self._record(requirements, operation, candidate.nonce)
             signed = payer.sign(requirements, candidate, int(now_s))
         except (InvalidInput, Rejected) as error:
             self._book.tell(payment_id, RELEASED, None, f"not signed: {error.code}", self._clock())

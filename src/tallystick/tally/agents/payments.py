@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tallystick.agents.intents import Payment
 from tallystick.agents.payments.cashier import Cashier
 from tallystick.agents.payments.claims import Claim, Claims
 from tallystick.agents.payments.failures import Failures
+from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.outcomes import Payer, Scheme
 from tallystick.agents.payments.payers import KeyPayer
 from tallystick.agents.payments.purse import Limits, Purse
@@ -23,16 +26,19 @@ from tallystick.agents.payments.settling import ExactScheme
 from tallystick.agents.payments.slots import SlotPayer
 from tallystick.agents.payments.terms import Flow, Price, Terms
 from tallystick.agents.payments.verifying import Allowed, Verifier
-from tallystick.agents.payments.wire import EXACT
+from tallystick.agents.payments.wire import EXACT, Requirements, write_text
 from tallystick.agents.payments.witnessed import Settler, WitnessedScheme
 from tallystick.chain.bindings.token import Token
 from tallystick.chain.coin import read_coin
+from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import SETTLE_WAIT_S
+from tallystick.core.limits import CHAIN_CLOCK_S, INTENT_TEXT_CHARS_MAX, SETTLE_WAIT_S
 from tallystick.tally.agents import senders
+from tallystick.tally.agents.reasons import Reasons
 
 if TYPE_CHECKING:
+    from tallystick.tally.agents.wallet import Wallet
     from tallystick.tally.workspace import Tally
 
 
@@ -41,6 +47,7 @@ class Payments:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
+        self._ahead_s, self._ask_at_s = 0.0, 0.0  # of the chain's clock
 
     @property
     def folder(self) -> Path:
@@ -63,8 +70,14 @@ class Payments:
         return Failures(self.folder / "failures.db")
 
     def clock(self) -> float:
-        """Seconds since 1970, by the later of this machine's clock and the chain's, by which payments are valid."""
-        return max(time.time(), float(senders.now_s(self._tally)))
+        """Seconds since 1970, by the later of this machine's clock and the chain's, by which payments are valid.
+
+        How far the chain is ahead, as some development chains are, is asked every few seconds.
+        """
+        if time.monotonic() >= self._ask_at_s:
+            self._ahead_s = max(0.0, senders.now_s(self._tally) - time.time())
+            self._ask_at_s = time.monotonic() + CHAIN_CLOCK_S
+        return time.time() + self._ahead_s
 
     # --- selling
 
@@ -123,11 +136,13 @@ class Payments:
         *,
         wallet: str | None = None,
         session: str = senders.OWN,
+        why: Reasons | None = None,
         told: Callable[[str], None] | None = None,
     ) -> Purse:
         """Return a purse that pays at most `each` of a token for one call, and `daily` in a day.
 
         wallet   a policy account, by name or address, whose session the key `session` has; None: the key pays itself
+        why      for the intent records of a wallet's payments; which request each is for is added to it
         told     hears warnings in words
         raises   InvalidInput "amount.…", "agent.wallet", "payment.tokens" where no token is named
         """
@@ -140,10 +155,26 @@ class Payments:
             {} if daily is None else {coin.address: coin.parse(daily, "daily limit") for coin in coins},
         )
         key = senders.account_of(self._tally, session)
-        payer: Payer = KeyPayer(node, key)
-        if wallet is not None:
-            payer = SlotPayer(node, self._tally.agents.wallet(wallet).address, key)
-        return Purse(self.book, {EXACT: payer}, limits, node, self.clock, told=told)
+        if wallet is None:
+            payer: Payer = KeyPayer(node, key)
+            return Purse(self.book, {EXACT: payer}, limits, node, self.clock, told=told)
+        found = self._tally.agents.wallet(wallet)
+        payer = SlotPayer(node, found.address, key)
+        record = self._recorder(found, session, why or Reasons("this workspace", "a payment for one request"))
+        return Purse(self.book, {EXACT: payer}, limits, node, self.clock, told=told, record=record)
+
+    def _recorder(self, wallet: Wallet, session: str, why: Reasons) -> Callable[[Requirements, Operation, bytes], None]:
+        """Return what writes the intent record of a payment: an authorization leaves none on chain but its nonce."""
+
+        def record(one: Requirements, operation: Operation, nonce: bytes) -> None:
+            asset = parse_address(one.asset)
+            purpose = f"{why.purpose}: {operation.method} {operation.resource}"[:INTENT_TEXT_CHARS_MAX]
+            told = replace(why, purpose=purpose, quote=why.quote or sha256(write_text(one.raw).encode()))
+            intents = self._tally.agents.intents
+            paid = Payment(parse_address(one.pay_to), asset, one.amount)
+            intents.keep_for(intents.find(wallet.acting.record(session, told, paid)), asset, nonce)
+
+        return record
 
     def close(self) -> None:
         """Close the books that were opened."""
