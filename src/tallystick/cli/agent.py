@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.agents.policy.durations import say_time
+from tallystick.cli.agent_a2a import a2a
 from tallystick.cli.agent_acting import act, pay
+from tallystick.cli.agent_channel import channel
 from tallystick.cli.agent_credential import credential
 from tallystick.cli.agent_door import FILE, advised, at_wallet, by_option, open_policy, yes_option
 from tallystick.cli.agent_facilitator import facilitator
@@ -42,10 +44,10 @@ if TYPE_CHECKING:
 SECTIONS = {
     "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
     "Acting": ("pay", "act", "run", "queue", "approve", "veto"),
-    "Buying and selling": ("fetch", "payments", "facilitator"),
+    "Buying and selling": ("fetch", "channel", "payments", "facilitator"),
     "Watching": ("audit", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
-    "Speaking": ("mcp",),
+    "Speaking": ("mcp", "a2a"),
     "In public": ("identity", "feedback", "validation", "credential"),
 }
 
@@ -77,6 +79,7 @@ for member in (
     rehearse,
     intent,
     mcp,
+    a2a,
     identity,
     feedback,
     validation,
@@ -84,6 +87,7 @@ for member in (
     fetch,
     payments,
     facilitator,
+    channel,
 ):
     command.add_command(member)
 

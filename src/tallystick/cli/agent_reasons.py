@@ -27,6 +27,16 @@ def why_options(function: Callable[..., R]) -> Callable[..., R]:
     return function
 
 
+def session_why_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command those options where only a session's act has a record: --for may then be left out."""
+    for option in reversed((_FOR_A_SESSION, *_WHY[1:])):
+        function = option(function)
+    return function
+
+
+_FOR_A_SESSION = click.option(
+    "--for", "purpose", default="", help="What for, where a session acts; kept with the record."
+)
 _WHY = (
     click.option("--for", "purpose", required=True, help="What for, in a sentence; kept with the record."),
     click.option("--asked-by", default="a person at the command line", show_default=True, help="Who asked."),

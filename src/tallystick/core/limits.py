@@ -401,8 +401,19 @@ CHANNEL_VIEW_S: Final = 30.0  # how old what we know of a channel on chain may b
 CHANNEL_VIEWS_MAX: Final = 65_536  # channels of which that is remembered: 20 MB
 CHANNEL_FRESH_S: Final = 2.0  # between two looks at one channel that its payer's calls can ask for: a top-up is seen
 CHANNEL_MARGIN_S: Final = 600  # before a channel can be withdrawn from no call is taken: a claim needs blocks
+CHANNEL_LINES_MAX: Final = 64  # connections to a server behind: as many calls as one payer flies
 CHANNEL_SETTLE_MANY: Final = 64  # claims in one transaction, as the contract takes
 CHANNEL_HEADER_CHARS_MAX: Final = 8 * 2**10  # of a call as it travels: 1,800 characters, and room for requirements
 BUY_ANSWER_BYTES_MAX: Final = 2**20  # one page or prediction that a planner buys; it reads 64 kB of it
 BUY_BODY_CHARS_MAX: Final = 256 * 2**10  # what a planner posts
 BUY_S: Final = 60.0  # for one answer, each time that the same payment is sent
+
+# --- invoices and the ledger
+INVOICE_BYTES_MAX: Final = 256 * 2**10  # one invoice as a file; of a full 256 lines it has 80 kB
+INVOICE_LINES_MAX: Final = 256  # of one invoice; more is a statement of a channel, which has one
+INVOICE_TEXT_MAX: Final = 200  # characters of one line: it is read by people, in a table
+INVOICE_SIGNATURE_BYTES_MAX: Final = 1_024  # a key's has 65, an account's what it likes within this
+INVOICE_ATTEMPTS_MAX: Final = 8  # nonces that a key may pay one invoice with, one after another expired unused
+INVOICE_PAY_WAIT_S: Final = 60.0  # another process that pays the same invoice is waited for so long
+LEDGER_ROWS_MAX: Final = 100_000  # of one book in one ledger: a few hundred megabytes of memory at most
+LEDGER_TOPICS_MAX: Final = 100  # addresses in one question for logs; nodes take some hundreds

@@ -76,12 +76,15 @@ class ChannelClient:
                 where it answered without a receipt or not at all: `repeat` sends the same again; VerificationFailed
                 "channel.receipt", "channel.answer"; InvalidInput "channel.exhausted"
         """
-        target, _, query = path.partition("?")
-        operation = self._operations.hash(method, self._prefix + target, query, body)
-        signed = await self._signing.do((operation, bound))
+        signed = await self._signing.do((self.operation(method, path, body), bound))
         if isinstance(signed, InvalidInput):
             raise signed
         return await self.send(method, path, body, signed)
+
+    def operation(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """Return the operation hash of a request."""
+        target, _, query = path.partition("?")
+        return self._operations.hash(method, self._prefix + target, query, body)
 
     async def send(self, method: str, path: str, body: bytes, signed: SignedCall) -> Paid:
         """Return the answer to a call that is signed, first or again; raises as `call`."""

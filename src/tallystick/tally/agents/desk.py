@@ -17,6 +17,7 @@ from tallystick.core.ids import parse_address
 from tallystick.core.names import check_name
 from tallystick.index import Projection
 from tallystick.tally.agents import senders
+from tallystick.tally.agents.channels import Channels
 from tallystick.tally.agents.credentials import Credentials
 from tallystick.tally.agents.feedback import Opinions
 from tallystick.tally.agents.identities import Identities
@@ -113,11 +114,17 @@ class Agents:
         """What is sold and bought by x402."""
         return Payments(self._tally)
 
+    @cached_property
+    def channels(self) -> Channels:
+        """Channels that are paid over, and those that pay."""
+        return Channels(self._tally)
+
     def close(self) -> None:
-        """Close the books of payments."""
-        part = self.__dict__.pop("payments", None)
-        if part is not None:
-            part.close()
+        """Close the books of payments and channels."""
+        for name in ("payments", "channels"):
+            part = self.__dict__.pop(name, None)
+            if part is not None:
+                part.close()
 
     # --- wallets
 
