@@ -34,6 +34,7 @@ from tallystick.inference.tickets import TicketOffice
 from tallystick.services.client import GatewayClient, Trusted
 from tallystick.services.gateway import Anchorer, Cadence, Deployment, serve
 from tallystick.services.gateway.standing import Recheck
+from tallystick.services.gateway.till import Till
 from tallystick.services.http1 import Bounds
 from tallystick.services.listener import Stop
 
@@ -131,6 +132,7 @@ def serving(
     bodies: bool = False,
     model: Predictor | None = None,
     recheck: Recheck | None = None,
+    till: Till | None = None,
 ) -> Iterator[Running]:
     """Serve from a thread, over a log in `folder`; the log is closed afterwards."""
     ready, stop, ports, failure = threading.Event(), Stop(), list[int](), list[BaseException]()
@@ -143,7 +145,7 @@ def serving(
         try:
             serve(
                 deploy(log, model, recheck), port=0, on_ready=on_ready, stop=stop, bounds=bounds, anchorer=anchorer,
-                cadence=cadence or Cadence(checkpoint_s=0.05, anchor_s=0.05),
+                cadence=cadence or Cadence(checkpoint_s=0.05, anchor_s=0.05), till=till,
             )  # fmt: skip
         except BaseException as error:  # noqa: BLE001  the test looks at it
             failure.append(error)

@@ -131,7 +131,7 @@ class Cashier:
 
         answer  kept, to be given again for the same payment; None, or one that is too large, is made again instead
         body    what the receipt is about, where that is not the answer as it is kept
-        entry   of the log, where the answer has an inference receipt
+        entry   leaf hash of the log's entry, where the answer has an inference receipt
         """
         kept = answer if answer is not None and len(answer) <= PAYMENT_ANSWER_BYTES_MAX else None
         told = answer if body is None else body

@@ -135,7 +135,7 @@ class Purse:
         if settlement is not None and settlement.success:
             note = "the seller says that it is settled, and the chain does not show it"
             return self._book.tell(booked.id, SIGNED, settlement, note, self._clock())
-        note = why or (f"refused: {settlement.reason} {settlement.message}".strip() if settlement else "no answer")
+        note = f"refused: {settlement.reason} {settlement.message}".strip() if settlement else why or "no answer"
         return self._book.tell(booked.id, SIGNED, settlement, note, self._clock())
 
     def reconcile(self) -> list[Booked]:

@@ -31,6 +31,7 @@ BOUND: Final = "tally_nonce_claimed"
 PAYER: Final = "tally_payer_failures"
 IN_WORK: Final = "tally_in_work"
 IDENTIFIER: Final = "tally_payment_id"
+WORK: Final = "tally_work_failed"
 OWED: Final = "tally_owed_back"
 DELIVERED: Final = "tally_delivered"
 NOT_THERE: Final = "tally_not_on_chain"
@@ -61,6 +62,7 @@ MEANINGS: Final = {
     PAYER: "too many payments of this payer failed; it may try again later",
     IN_WORK: "the same payment is being worked on; repeat it",
     IDENTIFIER: "the payment's identifier is malformed, or stands for another request",
+    WORK: "the work failed; nothing was settled, and the payment may be used again",
     OWED: "the work that was paid for failed; the payment is owed back",
     DELIVERED: "what the payment bought was delivered as often as it is, and is kept no longer",
     NOT_THERE: "the facilitator says that it settled, and the chain shows no such transfer",

@@ -1,9 +1,9 @@
 """What a payee signs about a payment: who paid how much for which operation, by which transaction, for which answer.
 
 The chain proves that money moved; nothing there says what for. The receipt does, in the payee's word: it names the
-operation and the SHA-256 of the answer, and where the answer is a prediction with a receipt of its own, the entry of
-that in the log. So a payer can show that a payment bought this answer, and whoever serves another one is caught. It
-travels in the settlement's extensions, under `tallystick-receipt`. docs/spec/payment-receipt.md.
+operation and the SHA-256 of the answer, and where the answer is a prediction with a receipt of its own, the leaf of
+its entry in the log. So a payer can show that a payment bought this answer, and whoever serves another one is caught.
+It travels in the settlement's extensions, under `tallystick-receipt`. docs/spec/payment-receipt.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PaymentReceipt:
     """A payment and what it bought.
 
     answer       SHA-256 of the answer, None where it left before it was whole
-    entry        of the log, where the answer is a prediction with an inference receipt; None otherwise
+    entry        leaf hash of the log's entry, where the answer has an inference receipt; None otherwise
     transaction  as the network names it
     issued_at    in seconds since 1970
     """

@@ -7,11 +7,10 @@ threads. What the loop does between, the prediction, is unchanged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final, TypeVar
-
-import orjson
 
 from tallystick.agents.payments.cashier import Cashier
 from tallystick.agents.payments.operation import Operation
@@ -19,8 +18,9 @@ from tallystick.agents.payments.terms import Terms
 from tallystick.agents.payments.wire import PAYMENT_HEADER
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import PAYWALL_THREADS
-from tallystick.services.http1 import JSON, Request, Response, error_response
-from tallystick.services.paywall.gate import Sold, enter, leave
+from tallystick.services.http1 import Request, Response, error_response
+from tallystick.services.paywall.gate import Sold, enter, failed, leave
+from tallystick.services.paywall.joined import entry_leaf
 
 T = TypeVar("T")
 Answer = Response | Coroutine[Any, Any, Response]
@@ -69,24 +69,16 @@ class Till:
             raise
         if response.status >= _FAILED:
             await self._work(lambda: cashier.release(got, f"the work ended with {response.status}"))
-            return response
+            told = _response(Sold(response.status, b"", headers=failed(terms)))
+            return replace(response, headers=response.headers + told.headers)
         sold = Sold(response.status, response.body, response.content_type.decode("latin-1"))
-        entry = _entry(response)
-        outcome = await self._work(lambda: cashier.settle(got, sold.to_bytes(), body=sold.body, entry=entry))
+        outcome = await self._work(
+            lambda: cashier.settle(got, sold.to_bytes(), body=sold.body, entry=entry_leaf(sold.body))
+        )
         return _response(leave(outcome, sold, terms, operation))
 
     async def _work(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-
-
-def _entry(response: Response) -> bytes | None:
-    """Return the log's entry that a prediction's inference receipt names; None where it has none."""
-    if response.content_type != JSON:
-        return None
-    found: Any = orjson.loads(response.body)
-    for name in ("parameters", "tallystick_receipt", "entry"):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return bytes.fromhex(found) if isinstance(found, str) else None
 
 
 def _response(sold: Sold) -> Response:

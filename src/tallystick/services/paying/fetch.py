@@ -17,6 +17,7 @@ from tallystick.core.errors import InvalidInput, Unavailable
 from tallystick.core.limits import FETCH_ANSWER_S, FETCH_BODY_BYTES_MAX
 from tallystick.services.extra import agents_extra
 from tallystick.services.paying.transport import BOOKED, PayingTransport
+from tallystick.services.paywall.joined import entry_leaf
 
 with agents_extra():
     import httpx
@@ -96,6 +97,6 @@ def _receipt(booked: Booked, operation: Operation, body: bytes, node: Node) -> R
         signed = SignedReceipt.read(info["info"])
         meant = parse_hex32(named, "operation") if isinstance(named, str) else operation.hash()
         known = body if signed.receipt.answer is not None else None
-        return check_receipt(signed, operation=meant, answer=known, node=node)
+        return check_receipt(signed, operation=meant, answer=known, entry=entry_leaf(body), node=node)
     except InvalidInput as error:
         return Report.of([Check.failed("receipt", error)])

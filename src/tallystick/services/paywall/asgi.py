@@ -25,7 +25,8 @@ from tallystick.agents.payments.terms import Flow, Terms
 from tallystick.agents.payments.wire import PAYMENT_HEADER
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import HTTP_BODY_BYTES_MAX, PAYMENT_ANSWER_BYTES_MAX, PAYWALL_THREADS
-from tallystick.services.paywall.gate import Sold, enter, leave, settled_headers
+from tallystick.services.paywall.gate import Sold, enter, failed, leave, settled_headers
+from tallystick.services.paywall.joined import entry_leaf
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
@@ -110,12 +111,14 @@ class Paywall:
             why = "its answer is too large to be held" if held.is_too_large else f"the work ended with {held.status}"
             await self._work(lambda: self._cashier.release(claim, why))
             if held.is_too_large or not held.is_whole:
-                await _write(send, Sold(500, b'{"error":"the work has no answer that can be sold"}'))
+                none = b'{"error":"the work has no answer that can be sold"}'
+                await _write(send, Sold(500, none, headers=failed(terms)))
             else:
-                await held.write(send)
+                await held.write(send, failed(terms))
             return
         sold = held.sold()
-        outcome = await self._work(lambda: self._cashier.settle(claim, sold.to_bytes(), body=sold.body))
+        entry = entry_leaf(sold.body)
+        outcome = await self._work(lambda: self._cashier.settle(claim, sold.to_bytes(), body=sold.body, entry=entry))
         await _write(send, leave(outcome, sold, terms, operation))
 
     async def _before(self, claim: Accepted, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
@@ -171,9 +174,10 @@ class _Held:
         rest = {name: value for name, value in told.items() if name.lower() not in ("content-type", "content-length")}
         return Sold(self.status, b"".join(self.parts), kind, rest)
 
-    async def write(self, send: Send) -> None:
-        """Hand on what was kept back, as it came."""
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+    async def write(self, send: Send, told: dict[str, str]) -> None:
+        """Hand on what was kept back, as it came but for some headers more."""
+        headers = [*self.headers, *_encoded(told)]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"".join(self.parts)})
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from tallystick.agents.payments import reasons
 from tallystick.agents.payments.cashier import Accepted, Answered, Cashier
 from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.outcomes import Outcome, Refused, Settled, Unknown
@@ -98,6 +99,12 @@ def challenge(terms: Terms, operation: Operation, error: str = "", message: str 
     asked = terms.challenge(operation, error).to_dict()
     headers = {REQUIRED_HEADER: write_header(asked), **_expose(), **_no_store()}
     return Sold(402, _json(asked | ({"message": message} if message else {})), headers=headers)
+
+
+def failed(terms: Terms) -> dict[str, str]:
+    """Return the headers of an answer whose work failed: nothing was settled, the payment may be used again."""
+    refused = Refused(reasons.WORK, reasons.MEANINGS[reasons.WORK])
+    return {RESPONSE_HEADER: write_header(refused.to_settlement(terms.prices[0].network).to_dict()), **_expose()}
 
 
 def settled_headers(settled: Settled) -> dict[str, str]:
