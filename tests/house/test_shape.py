@@ -13,6 +13,7 @@ FUNCTION_LINES_MAX = 60
 
 # path, lines allowed, reason. A row that is no longer needed fails, so the table only shrinks.
 LONG_FILES: dict[str, tuple[int, str]] = {
+    "src/tallystick/core/limits.py": (460, "every bound of the package in one place, a line each with its reason"),
     "src/tallystick/contracts/interfaces/ICommittee.vyi": (
         540,
         "one interface holds every function, event and reason of a contract, documented",

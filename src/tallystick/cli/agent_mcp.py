@@ -22,8 +22,8 @@ from tallystick.tally import Tally
 from tallystick.tally.agents.senders import OWN
 
 if TYPE_CHECKING:
+    from tallystick.services.abilities.till import Till
     from tallystick.services.mcp.client import Called
-    from tallystick.services.mcp.till import Till
 
 token_file_option = click.option("--token-file", type=FILE, help="A file with the secret that callers must name.")
 
@@ -62,12 +62,12 @@ def serve(
     Over HTTP such tools are for those who name the secret in --token-file.
     """
     with agents_extra():
+        from tallystick.services.abilities.ability import Powers
         from tallystick.services.bench import Bench
-        from tallystick.services.mcp.ability import Powers
         from tallystick.services.mcp.server import Desk
         from tallystick.services.mcp.serving import build_app, serve_http, serve_stdio
 
-    secret = _secret(token_file)
+    secret = read_secret(token_file)
     if bool(wallet) != bool(session):
         raise click.UsageError("--wallet and --session go together")
     if port is not None and wallet and not secret:
@@ -78,7 +78,7 @@ def serve(
     path = tally.workspace.path
     bench = Bench(lambda: Tally.open(path, ask_passphrase))
     try:
-        till = _till(tally, prices, token, pay_to) if prices else None
+        till = till_of(tally, prices, token, pay_to) if prices else None
         desk = Desk(bench, Powers(wallet, session, gateway, name), till=till, hidden=str(path))
         if port is None:
             serve_stdio(desk.server())
@@ -106,7 +106,7 @@ def tools(output: Output, tally: Tally, server: str, token_file: Path | None) ->
         from tallystick.services.mcp.client import Toolbox
         from tallystick.services.mcp.server import LEVEL, PRICE
 
-    found = Toolbox(_server(server), _secret(token_file)).tools()
+    found = Toolbox(_server(server), read_secret(token_file)).tools()
     rows = [
         (one.name, _price(tally, (one.meta or {}).get(PRICE)), (one.meta or {}).get(LEVEL, ""), one.title or "")
         for one in found
@@ -140,7 +140,7 @@ def call(
     with agents_extra():
         from tallystick.services.mcp.client import Toolbox
 
-    toolbox, given = Toolbox(_server(server), _secret(token_file)), _arguments(arguments)
+    toolbox, given = Toolbox(_server(server), read_secret(token_file)), read_arguments(arguments)
     purse = None
     if most is not None:
         purse = tally.agents.payments.purse(token, most, daily, wallet=wallet, session=session, told=output.note)
@@ -155,9 +155,9 @@ def _shown(called: Called) -> dict[str, object]:
     return value if called.paid is None else {**value, "payment": called.paid.to_dict()}
 
 
-def _till(tally: Tally, prices: tuple[str, ...], token: str, pay_to: str) -> Till:
+def till_of(tally: Tally, prices: tuple[str, ...], token: str, pay_to: str) -> Till:
     """Return the till of the options --price, --token and --pay-to; raises InvalidInput "cli.price", "amount.…"."""
-    from tallystick.services.mcp.till import Till
+    from tallystick.services.abilities.till import Till
 
     if not token:
         raise click.UsageError("--price needs --token: the token that prices are in")
@@ -194,7 +194,8 @@ def _server(text: str) -> str | list[str]:
     return command
 
 
-def _secret(path: Path | None) -> str:
+def read_secret(path: Path | None) -> str:
+    """Return the secret in a file, "" where none is named; raises InvalidInput "cli.token", "files.…"."""
     if path is None:
         return ""
     try:
@@ -203,7 +204,8 @@ def _secret(path: Path | None) -> str:
         raise InvalidInput("cli.token", f"{path} holds no token", expected="one line of ASCII") from None
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def read_arguments(text: str) -> dict[str, Any]:
+    """Return the JSON object that is written out, or in @FILE; raises InvalidInput "cli.arguments"."""
     data = read_bounded(Path(text[1:]), MCP_ARGUMENTS_BYTES_MAX) if text.startswith("@") else text.encode()
     try:
         found = orjson.loads(data)

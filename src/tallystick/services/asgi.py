@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from tallystick.core.errors import InvalidInput, Unavailable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+_PORT = re.compile(rb":[0-9]{1,5}$")
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
@@ -72,6 +74,22 @@ class Bounded:
                     raise _too_large(self._most)
                 if not message.get("more_body", False):
                     return b"".join(parts)
+
+
+class HostsOnly:
+    """An application that answers only for host names it knows, 421 for others: no page elsewhere rebinds one to us."""
+
+    def __init__(self, inner: Application, hosts: Collection[str]) -> None:
+        self._inner = inner
+        self._hosts = frozenset(host.lower().encode() for host in hosts)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            named = [value for name, value in scope["headers"] if name == b"host"]
+            if len(named) != 1 or _PORT.sub(b"", named[0]).lower() not in self._hosts:
+                await _refuse(send, 421, "http.host")
+                return
+        await self._inner(scope, receive, send)
 
 
 def serve_asgi(

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from mcp import Client
 from mcp.server.lowlevel import Server
 
+from tallystick.services.abilities.ability import Powers
 from tallystick.services.asgi import Application
 from tallystick.services.bench import Bench
 from tallystick.services.listener import Stop
-from tallystick.services.mcp.ability import Powers
 from tallystick.services.mcp.server import Desk
 from tallystick.services.mcp.serving import PATH, serve_http
 from tests.cli.agent_kit import open_tally

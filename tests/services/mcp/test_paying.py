@@ -15,13 +15,13 @@ from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.outcomes import Unknown
 from tallystick.agents.payments.wire import Challenge, Payment
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
-from tallystick.services.mcp.abilities import ABILITIES
-from tallystick.services.mcp.ability import find_ability
+from tallystick.services.abilities import ABILITIES
+from tallystick.services.abilities.ability import find_ability
+from tallystick.services.abilities.shapes import record
 from tallystick.services.mcp.client import Toolbox
 from tallystick.services.mcp.payment import PAYMENT, RESPONSE, challenge_in, tool_operation
 from tallystick.services.mcp.server import PRICE
 from tallystick.services.mcp.serving import build_app
-from tallystick.services.mcp.shapes import record
 from tests.services.mcp.places import asked, called, served
 from tests.services.mcp.till_kit import CENT, Shop
 
@@ -104,7 +104,7 @@ def test_malformed_arguments_are_refused_before_a_payment_is_taken(shop: Shop) -
     with shop.desk(explain_wallet=CENT) as desk, shop.purse() as purse:
         payment = _signed(desk, purse, "explain_wallet", {"wallet": "bot"})
         refused = called(desk.server(), "explain_wallet", {"wallet": 7}, meta={PAYMENT: payment})
-        assert refused.structured_content["code"] == "mcp.arguments"
+        assert refused.structured_content["code"] == "ability.arguments"
     assert shop.balance(shop.seller) == 0
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_undone_is_paid_for_before_it_is_done(shop: Shop) -> None
 def test_tools_that_spend_the_servers_own_wallet_have_no_price(shop: Shop, name: str) -> None:
     with pytest.raises(InvalidInput) as refused, shop.desk(**{name: CENT}):
         pass
-    assert refused.value.code == "mcp.price"
+    assert refused.value.code == "ability.price"
 
 
 class TestStockPeers:

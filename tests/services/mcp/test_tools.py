@@ -15,10 +15,10 @@ from mcp.shared.exceptions import MCPError
 
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import MCP_ARGUMENTS_BYTES_MAX
-from tallystick.services.mcp.abilities import ABILITIES
-from tallystick.services.mcp.ability import Powers, offered
+from tallystick.services.abilities import ABILITIES
+from tallystick.services.abilities.ability import Powers, offered
+from tallystick.services.abilities.shapes import amount, check_arguments, many, record, text, whole
 from tallystick.services.mcp.server import LEVEL, PRICE, Desk
-from tallystick.services.mcp.shapes import amount, check_arguments, many, record, text, whole
 from tests.cli.agent_kit import address_of, open_tally
 from tests.services.mcp.places import asked, called, desk_of
 
@@ -104,7 +104,7 @@ def test_no_caller_chooses_the_wallet_or_names_a_key_of_the_workspace(desk: Desk
     asking = {"payee": "shop", "amount": "1", "token": token, "purpose": "p"}
     for more in ({}, {"wallet": "bot"}, {"session": "guard"}):
         refused = called(desk.server(), "pay", {**asking, **more})
-        assert refused.structured_content["code"] == "mcp.arguments"
+        assert refused.structured_content["code"] == "ability.arguments"
 
 
 HOSTILE: list[dict[str, Any]] = [
@@ -123,7 +123,7 @@ HOSTILE: list[dict[str, Any]] = [
 def test_arguments_of_another_shape_are_refused_before_anything_runs(desk: Desk, arguments: dict[str, Any]) -> None:
     refused = called(desk.server(), "explain_wallet", arguments)
     assert refused.is_error
-    assert refused.structured_content["code"] == "mcp.arguments"
+    assert refused.structured_content["code"] == "ability.arguments"
 
 
 def test_a_tool_that_is_not_offered_is_an_error_of_the_protocol(desk: Desk) -> None:
@@ -178,9 +178,9 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("value", "code"),
         [
-            ("x" * MCP_ARGUMENTS_BYTES_MAX, "mcp.arguments_size"),
-            (2**70, "mcp.arguments"),
-            ("\ud800", "mcp.arguments"),
+            ("x" * MCP_ARGUMENTS_BYTES_MAX, "ability.arguments_size"),
+            (2**70, "ability.arguments"),
+            ("\ud800", "ability.arguments"),
         ],
         ids=["too large", "too long a number", "no text"],
     )

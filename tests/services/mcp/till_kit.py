@@ -19,8 +19,8 @@ from tallystick.agents.payments.terms import Price
 from tallystick.agents.payments.verifying import Allowed
 from tallystick.chain.accounts import Account
 from tallystick.chain.bindings.token import Token
+from tallystick.services.abilities.till import Till
 from tallystick.services.mcp.server import Desk
-from tallystick.services.mcp.till import Till
 from tallystick.tally import Tally
 from tests.cli.agent_kit import open_tally
 from tests.services.mcp.places import WALLET, desk_of

@@ -19,7 +19,6 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, Tool
-from pydantic import ValidationError
 
 from tallystick.agents.payments import reasons
 from tallystick.agents.payments.purse import Purse
@@ -140,7 +139,7 @@ class Toolbox:
         for _ in range(PAYING_TRIES_MAX):
             try:
                 result = await client.call_tool(name, dict(arguments), meta=meta)
-            except (MCPError, httpx2.HTTPError, TimeoutError, OSError, ValidationError, RuntimeError) as error:
+            except (MCPError, httpx2.HTTPError, TimeoutError, OSError, ValueError, RuntimeError) as error:
                 await asyncio.to_thread(purse.learn, booked, None, f"no answer: {type(error).__name__}")
                 raise _unknown(type(error).__name__) from None
             receipt = receipt_in(result)
@@ -244,6 +243,6 @@ def _told(error: BaseException) -> BaseException:
         return Unavailable("mcp.timeout", "the server did not answer", expected=f"within {MCP_CALL_S} s")
     if isinstance(error, httpx2.HTTPError | OSError):
         return Unavailable("mcp.unreachable", "the server cannot be reached", got=ascii(str(error))[:120])
-    if isinstance(error, ValidationError | RuntimeError | ValueError) and not isinstance(error, RecursionError):
+    if isinstance(error, RuntimeError | ValueError) and not isinstance(error, RecursionError):
         return InvalidInput("mcp.answer", "the server's answer is not the protocol's", got=ascii(str(error))[:200])
     return error

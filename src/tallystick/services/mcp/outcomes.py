@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 from mcp.types import CallToolResult, TextContent
 
-from tallystick.core.errors import TallystickError
+from tallystick.core.errors import TallystickError, Unavailable
+from tallystick.services.abilities.till import Demanded, Given, Sale
+from tallystick.services.mcp.payment import RESPONSE
 
 
 def given(value: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> CallToolResult:
@@ -27,6 +29,19 @@ def refused(error: TallystickError, hidden: str = "", meta: Mapping[str, Any] | 
 def challenged(required: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> CallToolResult:
     """Return the demand of a payment: x402's PaymentRequired, as members and as the first text."""
     return _result(required, is_error=True, meta=meta)
+
+
+def sold(sale: Sale) -> CallToolResult:
+    """Return what came of a call that costs something."""
+    if isinstance(sale, Given):
+        return given(sale.answer, {RESPONSE: sale.settlement})
+    if isinstance(sale, Demanded):
+        return challenged(sale.challenge, {RESPONSE: sale.settlement} if sale.settlement else None)
+    error = Unavailable(
+        "payment.unknown", "nobody knows yet whether this payment moved", got=sale.unknown.reason,
+        hint=f"repeat the same payment in {sale.unknown.retry_after_s} s; do not make another",
+    )  # fmt: skip
+    return refused(error, meta={RESPONSE: sale.settlement})
 
 
 def _result(value: Mapping[str, Any], *, is_error: bool, meta: Mapping[str, Any] | None = None) -> CallToolResult:

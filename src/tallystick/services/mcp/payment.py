@@ -9,27 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import rfc8785
 from mcp.types import CallToolResult, TextContent
 
 from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.wire import Challenge, Settlement, read_json
 from tallystick.core.errors import InvalidInput
+from tallystick.services.abilities.till import operation_of
 
 PAYMENT: Final = "x402/payment"
 RESPONSE: Final = "x402/payment-response"
 
 
 def tool_operation(name: str, arguments: Mapping[str, Any]) -> Operation:
-    """Return what a call is, for payments: the tool, and the RFC 8785 form of the arguments as they are sent.
-
-    raises  InvalidInput "operation.resource", "mcp.arguments" where they have no such form
-    """
-    try:
-        body = rfc8785.dumps(dict(arguments))
-    except (rfc8785.CanonicalizationError, RecursionError, ValueError) as error:
-        raise InvalidInput("mcp.arguments", "arguments have no canonical form", got=ascii(str(error))[:80]) from None
-    return Operation.of("tools/call", f"mcp://tool/{name}", body)
+    """Return what a call is, for payments; raises InvalidInput as `operation_of`."""
+    return operation_of("tools/call", f"mcp://tool/{name}", arguments)
 
 
 def challenge_in(result: CallToolResult) -> Challenge | None:

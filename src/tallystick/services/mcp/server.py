@@ -24,13 +24,13 @@ from mcp.types import (
 )
 
 from tallystick.core.errors import Broken, InvalidInput, TallystickError
+from tallystick.services.abilities import ABILITIES
+from tallystick.services.abilities.ability import Ability, Powers, find_ability, offered
+from tallystick.services.abilities.shapes import check_arguments
+from tallystick.services.abilities.till import Till
 from tallystick.services.bench import Bench
 from tallystick.services.mcp import outcomes
-from tallystick.services.mcp.abilities import ABILITIES
-from tallystick.services.mcp.ability import Ability, Powers, find_ability, offered
-from tallystick.services.mcp.payment import tool_operation
-from tallystick.services.mcp.shapes import check_arguments
-from tallystick.services.mcp.till import Till
+from tallystick.services.mcp.payment import PAYMENT, tool_operation
 
 PRICE: Final = "tallystick/price"
 LEVEL: Final = "tallystick/required_level"
@@ -57,7 +57,7 @@ class Desk:
         """
         till    takes the prices of tools; without it all are free
         hidden  the path of the workspace, which errors do not tell
-        raises  InvalidInput "mcp.price"
+        raises  InvalidInput "ability.price"
         """
         self._bench = bench
         self._powers = powers
@@ -107,9 +107,13 @@ class Desk:
             if self._till is None or terms is None:
                 return outcomes.given(await self._bench.run(lambda tally: ability.verb(tally, self._powers, taken)))
             till, operation = self._till, tool_operation(name, arguments)
-            return await self._bench.run(
-                lambda tally: till.sell(tally, terms, operation, meta, lambda: ability.verb(tally, self._powers, taken))
+            payment = meta.get(PAYMENT)
+            sale = await self._bench.run(
+                lambda tally: till.sell(
+                    tally, terms, operation, payment, lambda: ability.verb(tally, self._powers, taken)
+                )
             )
+            return outcomes.sold(sale)
         except TallystickError as error:
             return outcomes.refused(error, self._hidden)
         except Exception as error:  # noqa: BLE001  a bug of ours must not tell strangers about our insides

@@ -7,8 +7,8 @@ from typing import Any
 
 from tallystick.core.ids import ModelRef
 from tallystick.core.limits import MCP_ROWS_MAX
-from tallystick.services.mcp.ability import Ability, Powers
-from tallystick.services.mcp.shapes import ADDRESS, HEX, flag, many, record, text, whole
+from tallystick.services.abilities.ability import Ability, Powers
+from tallystick.services.abilities.shapes import ADDRESS, HEX, flag, many, record, text, whole
 from tallystick.tally import Tally
 
 MODEL = text("A model and its version: 7@3, 7@production, or 7 for the newest", 96)

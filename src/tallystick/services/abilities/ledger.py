@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tallystick.services.mcp.ability import Ability, Powers
-from tallystick.services.mcp.shapes import HEX, flag, record, text, whole
+from tallystick.services.abilities.ability import Ability, Powers
+from tallystick.services.abilities.shapes import HEX, flag, record, text, whole
 from tallystick.tally import Tally
 
 

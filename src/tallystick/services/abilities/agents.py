@@ -7,9 +7,9 @@ from typing import Any
 
 from tallystick.agents.directory import Wanted
 from tallystick.core.limits import MCP_ROWS_MAX
-from tallystick.services.mcp.abilities.models import CHECK, shown
-from tallystick.services.mcp.ability import Ability, Powers
-from tallystick.services.mcp.shapes import anything, flag, many, record, text, whole
+from tallystick.services.abilities.ability import Ability, Powers
+from tallystick.services.abilities.models import CHECK, shown
+from tallystick.services.abilities.shapes import anything, flag, many, record, text, whole
 from tallystick.tally import Tally
 from tallystick.tally.agents.identities import file_services
 

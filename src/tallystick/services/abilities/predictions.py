@@ -13,10 +13,10 @@ from tallystick.core.limits import MCP_RECEIPT_TRIES_MAX, RETRY_AFTER_S
 from tallystick.core.receipt import Receipt
 from tallystick.inference.anchoring.history import read_chain
 from tallystick.inference.log.journal import parse_head
+from tallystick.services.abilities.ability import Ability, Powers
+from tallystick.services.abilities.models import MODEL
+from tallystick.services.abilities.shapes import HEX, anything, flag, many, record, text, whole
 from tallystick.services.client import Checked, GatewayClient
-from tallystick.services.mcp.abilities.models import MODEL
-from tallystick.services.mcp.ability import Ability, Powers
-from tallystick.services.mcp.shapes import HEX, anything, flag, many, record, text, whole
 from tallystick.services.trust import trusted_by_chain
 from tallystick.tally import Tally
 

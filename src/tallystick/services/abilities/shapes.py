@@ -61,15 +61,15 @@ def record(members: Mapping[str, Shape], *, optional: tuple[str, ...] = (), is_o
 def check_arguments(shape: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call with defaults filled in, if they have the shape.
 
-    raises  InvalidInput "mcp.arguments", "mcp.arguments_size", "canonical.depth"
+    raises  InvalidInput "ability.arguments", "ability.arguments_size", "canonical.depth"
     """
     try:
         data = orjson.dumps(arguments)
     except TypeError as error:  # an integer beyond 64 bits, or a text that is not Unicode
-        raise InvalidInput("mcp.arguments", "arguments are no JSON that can be read", got=str(error)[:80]) from None
+        raise InvalidInput("ability.arguments", "arguments are no JSON that can be read", got=str(error)[:80]) from None
     if len(data) > MCP_ARGUMENTS_BYTES_MAX:
         raise InvalidInput(
-            "mcp.arguments_size", "arguments are too large", expected=f"≤ {MCP_ARGUMENTS_BYTES_MAX}", got=len(data)
+            "ability.arguments_size", "arguments are too large", expected=f"≤ {MCP_ARGUMENTS_BYTES_MAX}", got=len(data)
         )
     check_nesting(data, "arguments", MCP_DEPTH_MAX)
     defaults = {name: one["default"] for name, one in shape["properties"].items() if "default" in one}
@@ -78,7 +78,9 @@ def check_arguments(shape: Shape, arguments: Mapping[str, Any]) -> dict[str, Any
     if fault is not None:
         place = "/".join(map(str, fault.absolute_path)) or "arguments"
         raise InvalidInput(
-            "mcp.arguments", f"{place[:80]}: {ascii(fault.message)[1:200]}", hint="tools/list tells what a tool takes"
+            "ability.arguments",
+            f"{place[:80]}: {ascii(fault.message)[1:200]}",
+            hint="the listing tells what it takes",
         )
     return given
 

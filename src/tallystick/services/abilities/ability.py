@@ -8,7 +8,7 @@ from typing import Any
 
 from tallystick.agents.policy.nouns import Level
 from tallystick.core.errors import InvalidInput
-from tallystick.services.mcp.shapes import Shape
+from tallystick.services.abilities.shapes import Shape
 from tallystick.tally import Tally
 
 
@@ -65,8 +65,10 @@ def offered(abilities: tuple[Ability, ...], powers: Powers) -> tuple[Ability, ..
 
 
 def find_ability(abilities: tuple[Ability, ...], name: str) -> Ability:
-    """Return the ability of this name; raises InvalidInput "mcp.tool"."""
+    """Return the ability of this name; raises InvalidInput "ability.unknown"."""
     found = next((one for one in abilities if one.name == name), None)
     if found is None:
-        raise InvalidInput("mcp.tool", "no such tool", got=ascii(name)[:80], hint="tools/list tells which there are")
+        raise InvalidInput(
+            "ability.unknown", "no such tool", got=ascii(name)[:80], hint="the listing tells which there are"
+        )
     return found

@@ -15,8 +15,8 @@ from tallystick.agents.policy.nouns import Level
 from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.core.ids import parse_address
 from tallystick.core.limits import INTENT_TEXT_CHARS_MAX, MCP_ROWS_MAX
-from tallystick.services.mcp.ability import Ability, Powers
-from tallystick.services.mcp.shapes import ADDRESS, HEX, amount, anything, flag, many, record, text, whole
+from tallystick.services.abilities.ability import Ability, Powers
+from tallystick.services.abilities.shapes import ADDRESS, HEX, amount, anything, flag, many, record, text, whole
 from tallystick.tally import Tally
 from tallystick.tally.agents.reasons import Reasons
 
