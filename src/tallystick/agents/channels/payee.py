@@ -97,12 +97,12 @@ class Payee:
 
         A handler that failed costs nothing: its answer says so, and the receipt charges 0.
 
-        raises  InvalidInput "channel.answer" for an answer that is too large to be kept; Broken as `PayeeBook.finish`
+        raises  InvalidInput "channel.answer_size" for an answer that is too large to be kept; Broken as `PayeeBook.finish`
         """
         for _, _, answer in works:
             if len(answer) > CHANNEL_ANSWER_BYTES_MAX:
                 raise InvalidInput(
-                    "channel.answer", "the answer is too large to be kept", got=len(answer),
+                    "channel.answer_size", "the answer is too large to be kept", got=len(answer),
                     expected=f"≤ {CHANNEL_ANSWER_BYTES_MAX} bytes",
                 )  # fmt: skip
         done = self.book.finish([Work(taken.call, cost, sha256(answer), answer) for taken, cost, answer in works])
