@@ -31,6 +31,7 @@ from tallystick.core.errors import InvalidInput, TallystickError
 from tallystick.core.limits import CHANNEL_ANSWER_BYTES_MAX, CHANNEL_MARGIN_S, CHANNEL_VIEWS_MAX
 
 DELAY_S_MIN: Final = 900  # the contract's least: the chain is looked at thirty times in it
+NO_ANSWER: Final = bytes(32)  # of a receipt that speaks for no answer
 _M63, _M128 = 2**63 - 1, 2**128 - 1
 
 
@@ -92,12 +93,25 @@ class Payee:
         taken = iter(self.book.take(offers) if offers else ())
         return [self._answer(next(taken)) if isinstance(one, Offer) else one for one in looked]
 
+    def check(self, request: Request) -> None:
+        """Return if a call could be taken now; nothing is taken. Raises what `take` would return."""
+        found = self._look(request)
+        if isinstance(found, TallystickError):
+            raise found
+        self.book.check(found)
+
+    def charge(self, taken: Taken) -> Answered:
+        """Return the receipt of a call that costs its whole bound; it speaks for no answer."""
+        (done,) = self.book.finish([Work(taken.call, taken.call.bound, NO_ANSWER, b"")])
+        return self._signed(done)
+
     def finish(self, works: Sequence[tuple[Taken, int, bytes]]) -> list[Answered]:
         """Return the receipts of calls that were taken: (call, what it costs, the answer). All of it is on the disk.
 
         A handler that failed costs nothing: its answer says so, and the receipt charges 0.
 
-        raises  InvalidInput "channel.answer_size" for an answer that is too large to be kept; Broken as `PayeeBook.finish`
+        raises  InvalidInput "channel.answer_size" for an answer that is too large to be kept; Broken as
+                `PayeeBook.finish`
         """
         for _, _, answer in works:
             if len(answer) > CHANNEL_ANSWER_BYTES_MAX:

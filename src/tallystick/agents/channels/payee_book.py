@@ -150,6 +150,14 @@ class PayeeBook:
             _write(page, accounts.values())
         return answers
 
+    def check(self, offer: Offer) -> None:
+        """Return if the highest voucher, this one included, covers a new call; raises InvalidInput "channel.short"."""
+        with self._book.reading() as page:
+            rows = page.rows("SELECT * FROM channels WHERE id = ?", (offer.signed.call.channel,))
+        short = _short(_Sums(rows[0]) if rows else None, offer)
+        if short is not None:
+            raise short
+
     def finish(self, works: Sequence[Work]) -> list[Done]:
         """Return what was charged for each call that was taken; it is on the disk, with the answer.
 
@@ -216,16 +224,10 @@ class PayeeBook:
             return InvalidInput(
                 "channel.old_number", "the number is too old", expected=f"> {sums.floor}", got=call.number
             )
-        is_higher = call.max_amount > sums.highest
-        covered = call.max_amount if is_higher else sums.highest
-        needed = sums.spent + sums.pending + call.bound
-        if needed > min(covered, offer.deposit):
-            return InvalidInput(
-                "channel.short", "the voucher does not cover the call and those before it",
-                expected=f"≥ {needed}", got=min(covered, offer.deposit),
-                hint="top the channel up" if needed > offer.deposit else "sign a voucher for so much",
-            )  # fmt: skip
-        if is_higher:
+        short = _short(sums, offer)
+        if short is not None:
+            return short
+        if call.max_amount > sums.highest:
             sums.highest, sums.voucher = call.max_amount, offer.signed.voucher
         sums.pending += call.bound
         sums.last = max(sums.last, call.number)
@@ -312,6 +314,19 @@ class _Sums:
             return
         page.change("DELETE FROM calls WHERE channel = ? AND number <= ? AND state <> 'taken'", (self.id, floor))
         page.change("UPDATE channels SET floor = ? WHERE id = ?", (floor, self.id))
+
+
+def _short(sums: _Sums | None, offer: Offer) -> InvalidInput | None:
+    """Return what is wrong where the vouchers do not cover what was spent, what is in work, and the call."""
+    call = offer.signed.call
+    highest, used = (0, 0) if sums is None else (sums.highest, sums.spent + sums.pending)
+    needed, covered = used + call.bound, min(max(highest, call.max_amount), offer.deposit)
+    if needed <= covered:
+        return None
+    return InvalidInput(
+        "channel.short", "the voucher does not cover the call and those before it", expected=f"≥ {needed}",
+        got=covered, hint="top the channel up" if needed > offer.deposit else "sign a voucher for so much",
+    )  # fmt: skip
 
 
 def _write(page: Page, accounts: Iterable[_Sums]) -> None:

@@ -99,8 +99,15 @@ def read_call_header(text: bytes) -> tuple[Mapping[str, Any], Request]:
 
 def receipt_header(network: str, payer: str, answered: Answered) -> str:
     """Return the value of PAYMENT-RESPONSE for a call that was answered."""
+    charged = str(answered.done.receipt.charged)
+    settled = {"success": True, "payer": payer, "network": network, "transaction": "", "amount": charged}
+    return _coded({**settled, "extra": {"receipt": receipt_members(answered)}})
+
+
+def receipt_members(answered: Answered) -> dict[str, str]:
+    """Return a receipt as JSON members, with its signature."""
     receipt = answered.done.receipt
-    members = {
+    return {
         "number": str(receipt.number),
         "operation": "0x" + receipt.operation.hex(),
         "charged": str(receipt.charged),
@@ -108,14 +115,11 @@ def receipt_header(network: str, payer: str, answered: Answered) -> str:
         "answer": "0x" + receipt.answer.hex(),
         "signature": "0x" + answered.signature.hex(),
     }
-    settled = {"success": True, "payer": payer, "network": network, "transaction": "", "amount": str(receipt.charged)}
-    return _coded({**settled, "extra": {"receipt": members}})
 
 
-def read_receipt_header(text: bytes, channel: bytes) -> tuple[CallReceipt, bytes]:
-    """Return the receipt that a payee sent, and its signature; raises InvalidInput "channel.wire"."""
-    extra = _decoded(text).get("extra")
-    found = _members(extra.get("receipt") if isinstance(extra, dict) else None, _RECEIPT)
+def read_receipt(value: object, channel: bytes) -> tuple[CallReceipt, bytes]:
+    """Return the receipt that JSON members from a payee hold, and its signature; raises InvalidInput "channel.wire"."""
+    found = _members(value, _RECEIPT)
     receipt = CallReceipt(
         channel,
         _number(found["number"]),
@@ -125,6 +129,12 @@ def read_receipt_header(text: bytes, channel: bytes) -> tuple[CallReceipt, bytes
         _bytes(found["answer"], 32),
     )
     return receipt, _bytes(found["signature"], 65)
+
+
+def read_receipt_header(text: bytes, channel: bytes) -> tuple[CallReceipt, bytes]:
+    """Return the receipt that a payee sent, and its signature; raises InvalidInput "channel.wire"."""
+    extra = _decoded(text).get("extra")
+    return read_receipt(extra.get("receipt") if isinstance(extra, dict) else None, channel)
 
 
 def terms_document(terms: Terms) -> dict[str, str]:
