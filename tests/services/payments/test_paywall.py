@@ -98,6 +98,20 @@ def test_what_streams_leaves_as_it_is_made_since_it_is_paid(market):
     assert seen == [CENT]
 
 
+@pytest.mark.parametrize("flow", Flow)
+def test_no_cache_between_keeps_a_paid_answer_or_a_demand_whatever_the_application_says(market, flow):
+    async def app(scope, receive, send):
+        headers = [(b"Cache-Control", b"public, max-age=600"), (b"etag", b"one")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"bought"})
+
+    wall = paywall(market, app, flow=flow)
+    answers = [ask(wall, "POST", "/paid", content=b"q"), buy(market, wall), buy(market, wall)]
+    assert [answer.status_code for answer in answers] == [402, 200, 200]
+    assert [answer.headers.get_list("cache-control") for answer in answers] == [["no-store"]] * 3
+    assert [answer.headers.get("etag") for answer in answers] == [None, "one", "one"]
+
+
 def test_a_large_stream_is_made_again_a_few_times_and_then_no_more(market):
     made = []
 

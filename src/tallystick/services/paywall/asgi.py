@@ -25,7 +25,7 @@ from tallystick.agents.payments.terms import Flow, Terms
 from tallystick.agents.payments.wire import PAYMENT_HEADER
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import HTTP_BODY_BYTES_MAX, PAYMENT_ANSWER_BYTES_MAX, PAYWALL_THREADS
-from tallystick.services.paywall.gate import Sold, enter, failed, leave, settled_headers
+from tallystick.services.paywall.gate import CACHING, Sold, enter, failed, leave, settled_headers
 from tallystick.services.paywall.joined import entry_leaf
 
 T = TypeVar("T")
@@ -192,7 +192,8 @@ class _Passing:
     async def send(self, message: Message) -> None:
         await self.copy.send(message)
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            own = [pair for pair in message.get("headers", ()) if pair[0].lower() != CACHING.encode()]
+            message = {**message, "headers": [*own, *self._headers]}
         await self._send(message)
 
 

@@ -32,6 +32,7 @@ from tallystick.agents.payments.wire import (
 )
 from tallystick.core.errors import InvalidInput
 
+CACHING: Final = "cache-control"  # a cache between would hand what one client bought to whoever asks next
 _EXPOSED: Final = f"{REQUIRED_HEADER}, {RESPONSE_HEADER}"
 
 
@@ -57,8 +58,9 @@ class Sold:
         return cls(found["status"], body, found["content_type"], found["headers"])
 
     def with_settled(self, settled: Settled) -> Sold:
-        """Return the answer with word of its payment."""
-        return Sold(self.status, self.body, self.content_type, {**self.headers, **settled_headers(settled)})
+        """Return the answer with word of its payment, and without what it said of caches."""
+        kept = {name: value for name, value in self.headers.items() if name.lower() != CACHING}
+        return Sold(self.status, self.body, self.content_type, {**kept, **settled_headers(settled)})
 
 
 def enter(cashier: Cashier, header: str | None, terms: Terms, operation: Operation) -> Accepted | Sold:
@@ -117,7 +119,7 @@ def _expose() -> dict[str, str]:
 
 
 def _no_store() -> dict[str, str]:
-    return {"Cache-Control": "no-store"}
+    return {CACHING: "no-store"}
 
 
 def _json(value: Any) -> bytes:
