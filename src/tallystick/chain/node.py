@@ -279,13 +279,26 @@ class Node:
             raise answer
         return answer
 
-    def simulate(self, calls: Sequence[Call], *, sender: str, at: BlockId = "latest") -> list[int | TallystickError]:
-        """Return for each call, alone on the state after block `at`, the gas it needs or why it would be refused."""
-        requests = [
-            ("eth_estimateGas", [_call_object(call.to, call.data, sender, call.value), write_block(at)])
-            for call in calls
+    def simulate(
+        self, calls: Sequence[Call], *, sender: str, at: BlockId = "latest", gas: Sequence[int | None] = ()
+    ) -> list[int | TallystickError]:
+        """Return for each call, alone on the state after block `at`, the gas it needs or why it would be refused.
+
+        gas  limits that calls are to get by with, as many as there are calls: such a call is tried once, with its
+             limit, which is then returned
+        """
+        limits = gas or [None] * len(calls)
+        requests: list[tuple[str, list[object]]] = []
+        for call, limit in zip(calls, limits, strict=True):
+            params = _call_object(call.to, call.data, sender, call.value)
+            if limit is not None:
+                params["gas"] = write_quantity(limit)
+            requests.append(("eth_estimateGas" if limit is None else "eth_call", [params, write_block(at)]))
+        answers = self.request_batch(requests, _read_simulated)
+        return [
+            answer if limit is None or isinstance(answer, TallystickError) else limit
+            for answer, limit in zip(answers, limits, strict=True)
         ]
-        return self.request_batch(requests, read_quantity)
 
     def tip_suggestion(self) -> int:
         """Return the tip that the node thinks gets a transaction in, in wei per gas; 0 where it has no opinion."""
@@ -372,6 +385,14 @@ def _read_answer(method: str, answer: object, read: Reader[T]) -> T | Tallystick
     if "result" not in fields:
         raise bad_answer(method, "a result or an error", sorted(fields))
     return read(fields["result"], method)
+
+
+def _read_simulated(value: object, method: str) -> int:
+    """Return the gas that was estimated; 0 for a call that went through."""
+    if method == "eth_estimateGas":
+        return read_quantity(value, method)
+    read_data(value, method)
+    return 0
 
 
 def _call_object(to: str | None, data: bytes, sender: str | None, value: int) -> dict[str, object]:

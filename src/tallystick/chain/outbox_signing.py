@@ -149,7 +149,8 @@ class OutboxSigner:
         return filled
 
     def _simulated(self, rows: Sequence[Row], *, is_settled: bool) -> list[tuple[Row, int]]:
-        answers = self._node.simulate([row.call for row in rows], sender=self._account.address, at="pending")
+        calls, limits = [row.call for row in rows], [row.gas for row in rows]
+        answers = self._node.simulate(calls, sender=self._account.address, at="pending", gas=limits)
         accepted: list[tuple[Row, int]] = []
         for row, answer in zip(rows, answers, strict=True):
             problem = answer if isinstance(answer, TallystickError) else self._missing_contract(row.call)

@@ -1,8 +1,7 @@
-"""A program that settles one payment and may die by SIGKILL at a chosen point; run by test_crashes.py.
+"""A program whose children settle payments and may die by SIGKILL at a chosen point; run by test_crashes.py.
 
-    settling.py JOB.json COUNT
-
-COUNT processes, forked after the imports, settle the job's payment at once; each writes what came of it as a line.
+Each line of its input is a job. `count` children, forked so that the imports are paid once, settle the job's payment at
+once; the answer is a line of how each ended and what the others said.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import tallystick.chain.embedded  # noqa: F401  what `connect` would import in every child
 from tallystick.agents.payments.failures import Failures
 from tallystick.agents.payments.settling import ExactScheme
 from tallystick.agents.payments.verifying import Allowed
@@ -39,17 +39,21 @@ def settle(job: dict[str, str]) -> str:
 
 
 def main() -> None:
-    """Fork, settle, and say how each child ended."""
-    job = json.loads(Path(sys.argv[1]).read_text())
-    children = []
-    for number in range(int(sys.argv[2])):
-        child = os.fork()
-        if child == 0:
-            Path(f"{sys.argv[1]}.{number}").write_text(settle(job))
-            os._exit(0)
-        children.append(child)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    sys.stdout.write(json.dumps(codes))
+    """Answer each job."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        said = Path(job["folder"]) / "said"
+        children = []
+        for number in range(job["count"]):
+            child = os.fork()
+            if child == 0:
+                Path(f"{said}{number}").write_text(settle(job))
+                os._exit(0)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        words = [path.read_text() for number in range(job["count"]) if (path := Path(f"{said}{number}")).exists()]
+        sys.stdout.write(json.dumps([codes, words]) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,12 @@ CREATE TABLE claims (
     ),
 )
 
+_ACCOUNTED: Final = (
+    "id, network, asset, payer, nonce, payee, amount, valid_before, digest, operation, payment_id, payment,"
+    " requirements, state, holder, held_until, reason, settlement, NULL AS answer, answer_digest, entry, refund,"
+    " refunded, deliveries, claimed_s"
+)  # all but the answers, which may be a megabyte each
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -224,6 +230,12 @@ class Claims:
     def newest(self, limit: int) -> list[Claim]:
         """Return the newest claims, youngest first."""
         return self._select("true ORDER BY id DESC LIMIT ?", limit)
+
+    def all(self, limit: int) -> list[Claim]:
+        """Return the newest claims without what was sold, the oldest of these first."""
+        with self._book.reading() as page:
+            rows = page.rows(f"SELECT {_ACCOUNTED} FROM claims ORDER BY id DESC LIMIT ?", (limit,))  # noqa: S608
+        return [Claim.read(row) for row in reversed(rows)]
 
     def refund(self, claim: Claim, transaction: str) -> bool:
         """Record that the money was given back; return whether nobody had recorded that before."""

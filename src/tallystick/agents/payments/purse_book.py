@@ -226,6 +226,12 @@ class PurseBook:
             rows = page.rows("SELECT * FROM payments ORDER BY made_s DESC, id LIMIT ?", (limit,))
         return [Booked.read(row) for row in rows]
 
+    def of_operation(self, operation: bytes) -> list[Booked]:
+        """Return the payments for an operation, the oldest first, whatever came of them."""
+        with self._book.reading() as page:
+            rows = page.rows("SELECT * FROM payments WHERE operation = ? ORDER BY made_s", (operation,))
+        return [Booked.read(row) for row in rows]
+
     def spent(self, network: str, asset: str, payer: str, since_s: float) -> int:
         """Return what was spent since then, with what may still be."""
         with self._book.reading() as page:

@@ -12,10 +12,13 @@ one payer.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from tallystick.agents.payments import reasons
+from tallystick.agents.payments.dispatch import Dispatch
 from tallystick.agents.payments.exact import ExactPayment, read_exact
 from tallystick.agents.payments.failures import Failures
 from tallystick.agents.payments.outcomes import Claimable, Outcome, Refused, Settled, Unknown, Verdict
@@ -27,7 +30,7 @@ from tallystick.chain.outbox import Outbox
 from tallystick.chain.outbox_rows import FAILED, Row
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import SETTLE_GAS_MAX, SETTLE_WAIT_S
+from tallystick.core.limits import SETTLE_WAIT_S, VERIFIED_KEPT_MAX, VERIFIED_KEPT_S
 
 # What the chain says about who brings the payment, not about the payment: it may be settled later.
 _OURS: Final = frozenset({"chain.insufficient_funds", "chain.gas_too_high", "chain.underpriced", "outbox.cancelled"})
@@ -56,6 +59,8 @@ class ExactScheme:
         self._failures = failures
         self._clock = clock
         self._wait_s = wait_s
+        self._dispatch = Dispatch(outbox)
+        self._seen = _Seen(clock)
         self._verifier = Verifier(outbox.node, allowed, clock, outbox.account.address)
         self.network: Final = self._verifier.network
         self.signer: Final = outbox.account.address
@@ -67,8 +72,13 @@ class ExactScheme:
     def verify(self, payment: Payment, requirements: Requirements) -> Verdict | Unknown:
         """Return whether it could be settled now."""
         verdict = self._verifier.verify(payment, requirements)
-        if isinstance(verdict, Verdict) and verdict.is_valid and self._failures.is_spent(verdict.payer, self._clock()):
+        if isinstance(verdict, Unknown) or not verdict.is_valid:
+            return verdict
+        if self._failures.is_spent(verdict.payer, self._clock()):
             return Verdict(False, verdict.payer, reasons.PAYER, reasons.MEANINGS[reasons.PAYER])
+        key = self.claim(payment, requirements)
+        if not isinstance(key, Refused):
+            self._seen.keep(key.digest)
         return verdict
 
     def settle(self, payment: Payment, requirements: Requirements) -> Outcome:
@@ -85,7 +95,7 @@ class ExactScheme:
 
     def _settle(self, key: Claimable, found: ExactPayment, payment: Payment, requirements: Requirements) -> Outcome:
         intent = f"x402 {key.network} {key.asset} {key.payer} {key.nonce.hex()}"
-        if not self._is_begun(intent):
+        if not self._seen.take(key.digest) and not self._is_begun(intent):
             verdict = self.verify(payment, requirements)
             if isinstance(verdict, Unknown):
                 return verdict
@@ -93,7 +103,7 @@ class ExactScheme:
                 return Refused(verdict.reason, verdict.message, key.payer)
         call = found.call(self._outbox.node, key.asset)
         try:
-            row = self._outbox.send(call, key=intent, gas=SETTLE_GAS_MAX)
+            row = self._dispatch.send(intent, call)
         except InvalidInput as error:
             if error.code != "outbox.key_reused":
                 raise
@@ -130,6 +140,27 @@ class ExactScheme:
         if isinstance(verdict, Verdict) and not verdict.is_valid:
             return Refused(verdict.reason, verdict.message, key.payer)
         return Refused(reasons.SIMULATION, f"{error.code}: {error.message}", key.payer)
+
+
+class _Seen:
+    """Payments that were found good a moment ago: the outbox tries each once more, nothing else needs to."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, digest: bytes) -> None:
+        """Remember a payment."""
+        with self._lock:
+            self._at[digest] = self._clock()
+            while len(self._at) > VERIFIED_KEPT_MAX:
+                self._at.popitem(last=False)
+
+    def take(self, digest: bytes) -> bool:
+        """Return whether a payment was found good a moment ago; that counts once."""
+        with self._lock:
+            return self._clock() - self._at.pop(digest, float("-inf")) < VERIFIED_KEPT_S
 
 
 def judge(receipt: TxReceipt, key: Claimable) -> Settled | Refused:

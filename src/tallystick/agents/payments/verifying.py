@@ -23,6 +23,7 @@ from tallystick.agents.payments.outcomes import Claimable, Refused, Unknown, Ver
 from tallystick.agents.payments.wire import Payment, Requirements
 from tallystick.chain.bindings.token import Token
 from tallystick.chain.coin import Coin
+from tallystick.chain.facts import Block
 from tallystick.chain.node import Node
 from tallystick.chain.signing_domain import read_signing_domain
 from tallystick.chain.wire import read_data, write_data, write_quantity
@@ -59,6 +60,16 @@ class Allowed:
         return self._domains[asset]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What the chain says of a payment: its newest block's time, whether the payer has code, why a transfer fails."""
+
+    asset: str
+    time: int
+    has_code: bool
+    trouble: TallystickError | None
+
+
 class Verifier:
     """Asks the chain of `node`; `sender` is whoever would bring the transfers."""
 
@@ -84,7 +95,7 @@ class Verifier:
             return Verdict(False, "", reasons.PAYLOAD, f"{error.code}: {error}")
         payer = found.authorization.payer
         try:
-            refused = self._form(found, payment, requirements) or self._times(found) or self._chain(found, requirements)
+            refused = self._form(found, payment, requirements) or self._chain(found, requirements)
         except Unavailable as error:
             return Unknown.of(error, payer)
         if refused is not None:
@@ -115,47 +126,65 @@ class Verifier:
             return Refused(reasons.VALUE, f"is of {one.amount}, was asked for {requirements.amount}")
         return None
 
-    def _times(self, found: ExactPayment) -> Refused | None:
+    def _chain(self, found: ExactPayment, requirements: Requirements) -> Refused | None:
+        """Steps 2 to 4, on what the chain says in one answer."""
+        seen = self._look(found, parse_address(requirements.asset))
+        return self._times(found, seen) or self._signed(found, requirements, seen) or self._tried(found, seen)
+
+    def _times(self, found: ExactPayment, seen: _Seen) -> Refused | None:
         """Step 2, by the later of this machine's clock and the chain's: some development chains run ahead."""
-        now_s, one = max(int(self._clock()), self._node.block().timestamp), found.authorization
+        now_s, one = max(int(self._clock()), seen.time), found.authorization
         if one.valid_before < now_s + PAYMENT_MARGIN_S:
             return Refused(reasons.EXPIRED, f"ends at {one.valid_before}, it is {now_s}")
         if one.valid_after > now_s:
             return Refused(reasons.EARLY, f"begins after {one.valid_after}, it is {now_s}")
         return None
 
-    def _chain(self, found: ExactPayment, requirements: Requirements) -> Refused | None:
-        """Steps 3 and 4."""
-        one, asset = found.authorization, parse_address(requirements.asset)
+    def _signed(self, found: ExactPayment, requirements: Requirements, seen: _Seen) -> Refused | None:
+        """Step 3, for keys; what an account says is in step 4."""
+        one = found.authorization
         if found.is_wrapped:
             return Refused(reasons.UNDEPLOYED, "accounts are not made here (ERC-6492)")
-        if not self._node.code(one.payer):
-            if len(found.signature) != KEY_BYTES:
-                return Refused(reasons.UNDEPLOYED, f"there is no account at {one.payer}")
-            try:
-                signer = eip712.recover(one.digest(domain_of(requirements)), found.signature)
-            except VerificationFailed as error:
-                return Refused(reasons.SIGNATURE, str(error))
-            if signer != one.payer:
-                return Refused(reasons.SIGNATURE, f"signed by {signer}")
-        trouble = self.simulate(found, asset)
-        return None if trouble is None else self._diagnose(found, asset, trouble)
+        if seen.has_code:
+            return None
+        if len(found.signature) != KEY_BYTES:
+            return Refused(reasons.UNDEPLOYED, f"there is no account at {one.payer}")
+        try:
+            signer = eip712.recover(one.digest(domain_of(requirements)), found.signature)
+        except VerificationFailed as error:
+            return Refused(reasons.SIGNATURE, str(error))
+        return None if signer == one.payer else Refused(reasons.SIGNATURE, f"signed by {signer}")
 
-    def simulate(self, found: ExactPayment, asset: str) -> TallystickError | None:
-        """Return why the token would refuse the transfer now, with as much gas as a settlement may use."""
-        call = found.call(self._node, asset)
+    def _tried(self, found: ExactPayment, seen: _Seen) -> Refused | None:
+        """Step 4."""
+        return None if seen.trouble is None else self._diagnose(found, seen, seen.trouble)
+
+    def _look(self, found: ExactPayment, asset: str) -> _Seen:
+        """Ask the chain for its time, for code at the payer, and whether the transfer would be made, in one go."""
+        call, payer = found.call(self._node, asset), found.authorization.payer
         tried = {
             "from": self._sender, "to": asset, "data": write_data(call.data), "gas": write_quantity(SETTLE_GAS_MAX),
         }  # fmt: skip
-        try:
-            self._node.request("eth_call", [tried, "pending"], read_data)
-        except (Rejected, InvalidInput) as error:
-            return error
-        return None
+        answers = self._node.request_batch(
+            [
+                ("eth_getBlockByNumber", ["latest", False]),
+                ("eth_getCode", [payer, "latest"]),
+                ("eth_call", [tried, "pending"]),
+            ],
+            _read,
+        )
+        block, code, transfer = answers
+        if isinstance(block, TallystickError):
+            raise block
+        if isinstance(code, TallystickError):
+            raise code
+        if isinstance(transfer, TallystickError) and not isinstance(transfer, Rejected | InvalidInput):
+            raise transfer
+        return _Seen(asset, block, bool(code), transfer if isinstance(transfer, TallystickError) else None)
 
-    def _diagnose(self, found: ExactPayment, asset: str, trouble: TallystickError) -> Refused:
+    def _diagnose(self, found: ExactPayment, seen: _Seen, trouble: TallystickError) -> Refused:
         """Return x402's code for a transfer that the token would refuse."""
-        one, told = found.authorization, f"{trouble.code}: {trouble.message}"[:200]
+        one, asset, told = found.authorization, seen.asset, f"{trouble.code}: {trouble.message}"[:200]
         try:
             if Token(self._node, asset).authorization_state(one.payer, one.nonce):
                 return Refused(reasons.USED, told)
@@ -163,6 +192,13 @@ class Verifier:
                 return Refused(reasons.BALANCE, told)
         except (Rejected, InvalidInput) as error:
             return Refused(reasons.SIMULATION, f"{told}; {error.code}")
-        if self._node.code(one.payer):
+        if seen.has_code:
             return Refused(reasons.SIGNATURE, f"the payer's account does not say that it signed this; {told}")
         return Refused(reasons.SIMULATION, told)
+
+
+def _read(value: object, method: str) -> int:
+    """Return the time of a block, the length of code, or 0 for a call that went through."""
+    if method == "eth_getBlockByNumber":
+        return Block.read(value).timestamp
+    return len(read_data(value, method))
