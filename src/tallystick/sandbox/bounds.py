@@ -15,7 +15,8 @@ class Bounds:
     cpu_s         seconds of processor time; at most an hour
     wall_s        seconds until it is killed, whatever it did; waiting counts
     memory_bytes  address space: Python alone takes about 20 MB, with NumPy 300 MB; at most 16 GiB
-    files_bytes   of all that it writes into its own folder, which lies in memory
+    files_bytes   of all that it writes into its own folder, which lies in memory; names of empty files are beside it:
+                  processor time bounds them, some 50 MB a second
     output_bytes  of its standard output, and as much of its standard error; at most 64 MiB
     """
 

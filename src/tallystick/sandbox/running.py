@@ -1,19 +1,23 @@
-"""Run one program in the sandbox and take what it answers."""
+"""Run one program within the walls and take what it answers. Whoever does not try the walls calls `python.run_python`.
+
+The program and all that watches it are one process group, which is killed as a whole at a bound.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import select
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import IO, Literal
+from pathlib import Path
+from typing import Literal
 
-from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import SANDBOX_PROGRAM_BYTES_MAX
 from tallystick.sandbox import bubble, syscalls
 from tallystick.sandbox.bounds import Bounds
 
@@ -21,6 +25,7 @@ Ending = Literal["done", "failed", "killed", "too long", "too much output"]
 
 _PIECE = 64 * 2**10
 _KILLED = 128  # and above: the program ended by a signal, as shells tell it
+_END_S = 1.0  # for what watches the program to see its end
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Outcome:
     """How a program ended, and what it wrote until then.
 
     ending   done: exit status 0; failed: another status; killed: by a signal, as when a bound of memory or processor
-             time is passed; too long, too much output: ended by us
+             time is passed (or it chose a status above 128 itself); too long, too much output: ended by us
     status   its exit status, 128 and the signal's number where one ended it
     wall_s   seconds from start to end
     """
@@ -45,52 +50,42 @@ class Outcome:
         return self.ending == "done"
 
 
-def run_python(
-    program: bytes, given: bytes = b"", bounds: Bounds | None = None, *, with_packages: bool = False
-) -> Outcome:
-    """Return how the program ended, after its end; nothing of it is left.
+def run_within(program: bytes, given: bytes, bounds: Bounds, *, with_packages: bool) -> Outcome:
+    """Return how the program ended, after its end, whether or not the walls hold: for the probe that asks this.
 
-    program        Python source, at most 1 MiB
-    given          its standard input
-    with_packages  whether it may import the packages of this environment
-    raises         InvalidInput "sandbox.program" for one too large, "sandbox.bounds";
-                   Unavailable "sandbox.absent" where the walls cannot be made
+    raises  Unavailable "sandbox.absent" where what makes the walls is not installed
     """
-    bounds = bounds or Bounds()
-    if len(program) > SANDBOX_PROGRAM_BYTES_MAX:
-        raise InvalidInput(
-            "sandbox.program",
-            "the program is too large",
-            expected=f"at most {SANDBOX_PROGRAM_BYTES_MAX} bytes",
-            got=f"{len(program)} bytes",
-        )
+    bubble.tool("bwrap")
     began = time.monotonic()
-    with _file(program) as code, _file(syscalls.program()) as walls, _file(given) as stdin:
-        command = bubble.command(bounds, code.fileno(), walls.fileno(), with_packages=with_packages)
+    with _lent(program) as code, _lent(syscalls.program()) as walls, _lent(given) as stdin:
         process = subprocess.Popen(  # noqa: S603
-            command,
+            bubble.command(bounds, code, walls, with_packages=with_packages),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=(code.fileno(), walls.fileno()),
+            pass_fds=(code, walls),
             env={},
             start_new_session=True,
         )
-        ended_by_us, output, errors = _follow(process, bounds, began)
-    status = process.wait()
+        with process:
+            ended_by_us, output, errors = _follow(process, bounds, began)
+    status = process.returncode
     status = _KILLED - status if status < 0 else status
     ending: Ending = ended_by_us or ("done" if status == 0 else "killed" if status > _KILLED else "failed")
     return Outcome(ending, status, output, errors, time.monotonic() - began)
 
 
 @contextlib.contextmanager
-def _file(content: bytes) -> Iterator[IO[bytes]]:
-    """Lend a file without a name that holds the content, read from its beginning."""
-    with TemporaryFile() as file:
+def _lent(content: bytes) -> Iterator[int]:
+    """Lend a file in memory that holds the content and that nobody can change, whoever inherits it."""
+    descriptor = os.memfd_create("lent", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
-        os.lseek(file.fileno(), 0, os.SEEK_SET)
-        yield file
+        sealed = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, sealed)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
 
 
 def _follow(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> tuple[Ending | None, bytes, bytes]:
@@ -99,10 +94,10 @@ def _follow(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> t
     assert process.stderr is not None
     outputs: dict[int, bytearray] = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr)}
     ending: Ending | None = None
-    with process.stdout, process.stderr, selectors.DefaultSelector() as selector:
-        for descriptor in outputs:
-            selector.register(descriptor, selectors.EVENT_READ)
-        try:
+    try:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in outputs:
+                selector.register(descriptor, selectors.EVENT_READ)
             while selector.get_map() and ending is None:
                 left_s = began + bounds.wall_s - time.monotonic()
                 ready = selector.select(max(left_s, 0))
@@ -115,10 +110,43 @@ def _follow(process: subprocess.Popen[bytes], bounds: Bounds, began: float) -> t
                         selector.unregister(key.fd)
                     elif len(outputs[key.fd]) > bounds.output_bytes:
                         ending = "too much output"
-        finally:
-            if ending is not None or selector.get_map():
-                process.kill()
-        output, errors = (
-            bytes(outputs[stream.fileno()][: bounds.output_bytes]) for stream in (process.stdout, process.stderr)
-        )
+        if ending is None:
+            process.wait(max(began + bounds.wall_s - time.monotonic(), _END_S))
+    except subprocess.TimeoutExpired:
+        ending = "too long"
+    finally:
+        if process.returncode is None:
+            _kill(process)
+    output, errors = (bytes(one[: bounds.output_bytes]) for one in outputs.values())
     return ending, output, errors
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the program, and then the group whatever is in it.
+
+    In this order, so that what watches the program collects it: otherwise it becomes a zombie of whoever is the first
+    process here, which in a container may be one that collects nobody.
+    """
+    with contextlib.suppress(OSError):
+        watcher = os.pidfd_open(process.pid)
+        try:
+            for child in _children(process.pid):
+                _kill_child(process.pid, child)
+            select.select([watcher], [], [], _END_S)
+        finally:
+            os.close(watcher)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # not yet collected by us: the number is nobody else's
+
+
+def _kill_child(parent: int, child: int) -> None:
+    found = os.pidfd_open(child)
+    try:
+        if child in _children(parent):  # it is still the process that the number was read for
+            signal.pidfd_send_signal(found, signal.SIGKILL)
+    finally:
+        os.close(found)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
