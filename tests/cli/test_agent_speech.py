@@ -32,6 +32,7 @@ SHORT = "short"
         (("agent", "a2a", "send", "http://127.0.0.1:9", "s", "7"), 2, "cli.arguments"),
         (("agent", "a2a", "send", "http://127.0.0.1:9", "s"), 4, "a2a.unreachable"),
         (("agent", "a2a", "serve", "seven"), 2, "agent.reference"),
+        (("agent", "a2a", "serve", "0", "--caller", "ada"), 3, "erc721: no such token"),
         (("agent", "a2a", "card", "7"), 3, "erc721: no such token"),
     ],
     ids=lambda one: " ".join(one[1:4]) if isinstance(one, tuple) else str(one),

@@ -16,6 +16,7 @@ from tallystick.cli.log import log_option
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output
 from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import MCP_TOKEN_CHARS_MIN
 from tallystick.services.extra import agents_extra
 from tallystick.store.files import write_atomic
 from tallystick.tally import Tally
@@ -52,13 +53,14 @@ def a2a() -> None:
 @click.option("--price", "prices", multiple=True, metavar="SKILL=AMOUNT", help="What a task of a skill costs.")
 @click.option("--token", default="", help="The token that prices are in, by its address.")
 @click.option("--pay-to", default=OWN, show_default=True, help="Who is paid: a key or an address.")
+@click.option("--caller", "callers", multiple=True, metavar="NAME=FILE", help="A caller, and a file with its secret.")
 @click.option("--push-host", "push_hosts", multiple=True, help="A host that may be told of tasks though not public.")
 @in_workspace
 @advised
 def serve(
     output: Output, tally: Tally, agent: str, key: str, url: str | None, host: str, port: int, public: bool,
     hosts: tuple[str, ...], gateway: str, name: str, prices: tuple[str, ...], token: str, pay_to: str,
-    push_hosts: tuple[str, ...],
+    callers: tuple[str, ...], push_hosts: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Serve AGENT: its signed card, and tasks that are this workspace's abilities; stop with Ctrl-C.
 
@@ -80,7 +82,7 @@ def serve(
     card = _signed(tally, ref, file, key, place, worker)
     names = (*hosts, *((host,) if public else ()))
     made = Agent(worker, card, ref, tally.signer(key), path / "a2a" / f"{ref.agent_id}.db", push_hosts=push_hosts,
-                 hosts=names)  # fmt: skip
+                 hosts=names, secrets=dict(map(_caller, callers)))  # fmt: skip
     if made.interrupted:
         output.note(f"{made.interrupted} tasks were under way when this agent stopped; they have failed")
 
@@ -212,6 +214,18 @@ def _show(output: Output, done: Done) -> int:
     result = done.result if done.result is not None else done.told
     output.result(done.to_dict(), f"{done.state}\n{orjson.dumps(result, option=orjson.OPT_INDENT_2).decode()}")
     return 0 if done.state == "completed" else EXIT_FAULTS_FOUND
+
+
+def _caller(text: str) -> tuple[str, str]:
+    """Return a caller's name and its secret; raises InvalidInput "cli.caller" and those of the file."""
+    name, equals, path = text.partition("=")
+    secret = read_secret(Path(path)) if equals and name and path else ""
+    if len(secret) < MCP_TOKEN_CHARS_MIN:
+        raise InvalidInput(
+            "cli.caller", "not a caller with a secret", got=ascii(name)[:80],
+            expected=f"NAME=FILE, a file with at least {MCP_TOKEN_CHARS_MIN} characters",
+        )  # fmt: skip
+    return name, secret
 
 
 def _registered(tally: Tally, which: str) -> tuple[AgentRef, Registration]:

@@ -156,7 +156,10 @@ def _shown(called: Called) -> dict[str, object]:
 
 
 def till_of(tally: Tally, prices: tuple[str, ...], token: str, pay_to: str) -> Till:
-    """Return the till of the options --price, --token and --pay-to; raises InvalidInput "cli.price", "amount.…"."""
+    """Return the till of the options --price, --token and --pay-to; what it had begun to settle is settled.
+
+    raises  InvalidInput "cli.price", "amount.…"
+    """
     from tallystick.services.abilities.till import Till
 
     if not token:
@@ -172,6 +175,7 @@ def till_of(tally: Tally, prices: tuple[str, ...], token: str, pay_to: str) -> T
         payments = opened.agents.payments
         return payments.cashier(payments.scheme([token], [opened.agents.address(pay_to)]))
 
+    cashier(tally).resume()  # what was begun when this stopped, and has no outcome yet
     return Till(cashier, made)
 
 

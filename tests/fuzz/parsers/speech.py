@@ -13,7 +13,7 @@ from mcp.types import CallToolResult, TextContent
 from tallystick.agents.identity.keys import KeyTerm
 from tallystick.agents.identity.reference import AgentRef
 from tallystick.core.errors import InvalidInput
-from tallystick.services.a2a.card import IDENTITY_EXTENSION, agent_of, check_card, read_card, write_card
+from tallystick.services.a2a.card import agent_of, check_card, read_card, write_card
 from tallystick.services.a2a.requests import Wanted, metadata_of, read_wanted
 from tallystick.services.abilities.shapes import amount, anything, check_arguments, many, record, text, whole
 from tallystick.services.mcp.payment import challenge_in, receipt_in, tool_operation

@@ -219,6 +219,12 @@ class TestStockPeers:
         assert json.loads(result.content[0].text)["chain_id"] == 1337
         assert shop.balance(shop.seller) == CENT
 
+    def test_its_own_wrapper_for_servers_does_not_run_with_the_sdk_of_today(self) -> None:
+        from x402.mcp import create_payment_wrapper
+
+        with pytest.raises(ModuleNotFoundError):  # once this runs, `stock.py` can be shorter
+            create_payment_wrapper(object(), accepts=[])
+
     def test_its_wrapper_sells_a_tool_to_our_client(self, shop: Shop) -> None:
         from tests.services.mcp.stock import stock_server
 

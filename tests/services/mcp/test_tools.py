@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 
+from tallystick.agents.identity.registration import Registration, Service
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import MCP_ARGUMENTS_BYTES_MAX
 from tallystick.services.abilities import ABILITIES
@@ -105,6 +106,24 @@ def test_no_caller_chooses_the_wallet_or_names_a_key_of_the_workspace(desk: Desk
     for more in ({}, {"wallet": "bot"}, {"session": "guard"}):
         refused = called(desk.server(), "pay", {**asking, **more})
         assert refused.structured_content["code"] == "ability.arguments"
+
+
+def test_an_agent_is_found_looked_up_and_scored(desk: Desk, tmp_path: Path) -> None:
+    with open_tally(tmp_path / ".tally") as tally:
+        file = Registration("oracle", "asks chains", services=(Service("MCP", "http://a.test/mcp"),))
+        agent = tally.agents.identities.register(file).agent
+        known = tally.agents.address("known")
+    found = called(desk.server(), "find_agents", {"service": "mcp"}).structured_content["agents"]
+    assert [one["agent_id"] for one in found] == [str(agent.agent_id)]
+    looked = called(desk.server(), "look_up_agent", {"agent": str(agent)}).structured_content
+    assert (looked["name"], looked["is_verified"]) == ("oracle", True)
+    asking = {"agent": str(agent.agent_id), "seeds": [{"account": known, "allotment": "100"}]}
+    scored = called(desk.server(), "score_agent", asking).structured_content
+    assert scored["agent"] == str(agent)
+    assert scored["explanation"]
+    assert called(desk.server(), "look_up_agent", {"agent": "99"}).structured_content["code"] == "erc721: no such token"
+    elsewhere = {"agent": "eip155:1:0x" + "11" * 20 + "/7"}
+    assert called(desk.server(), "look_up_agent", elsewhere).structured_content["code"] == "agent.elsewhere"
 
 
 HOSTILE: list[dict[str, Any]] = [

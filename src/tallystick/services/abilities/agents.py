@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallystick.agents.directory import Wanted
+from tallystick.agents.scoring.trust import Seed, Terms
+from tallystick.chain.coin import read_coin
+from tallystick.core.ids import parse_address
 from tallystick.core.limits import MCP_ROWS_MAX
 from tallystick.services.abilities.ability import Ability, Powers
 from tallystick.services.abilities.models import CHECK, shown
-from tallystick.services.abilities.shapes import anything, flag, many, record, text, whole
+from tallystick.services.abilities.shapes import ADDRESS, amount, anything, flag, many, record, text, whole
 from tallystick.tally import Tally
 from tallystick.tally.agents.identities import file_services
 
@@ -37,6 +40,21 @@ def _find(tally: Tally, powers: Powers, given: Mapping[str, Any]) -> dict[str, A
         for one, file in tally.agents.identities.find(wanted, given["limit"])
     ]  # fmt: skip
     return {"agents": listed}
+
+
+def _score(tally: Tally, powers: Powers, given: Mapping[str, Any]) -> dict[str, Any]:
+    tally.index.sync()
+    desk = tally.agents.feedback
+    coin = read_coin(tally.node, desk.coin)
+    seeds = [Seed(parse_address(one["account"]), coin.parse(one["allotment"], "allotment")) for one in given["seeds"]]
+    basis = desk.basis(
+        tally.agents.registries.agent(given["agent"]), seeds, terms=Terms(prior=coin.parse(given["prior"], "prior"))
+    )
+    found = basis.compute()
+    return {
+        "agent": str(basis.agent), "block": basis.block, "coin": basis.coin, **found.to_dict(),
+        "explanation": found.explain(coin.named),
+    }  # fmt: skip
 
 
 def _readable(agent: Mapping[str, object]) -> dict[str, object]:
@@ -67,5 +85,17 @@ AGENTS = (
                                        "name": text("", 1_024), "services": _SERVICES}, is_open=True),
                                most=MCP_ROWS_MAX)}),
         _find, is_read_only=False,
+    ),
+    Ability(
+        "score_agent", "Score an agent",
+        "How far an agent is trusted, by payments and ratings that lead to accounts which the caller knows. Averages "
+        "that anybody can make are told beside it.",
+        record({"agent": _AGENT,
+                "seeds": many(record({"account": ADDRESS, "allotment": amount("The most it may vouch for")}),
+                              "Accounts that you know", 100),
+                "prior": {**amount("Weight of the opinion that an unknown agent is worth nothing"), "default": "1"}},
+               optional=("prior",)),
+        record({"agent": text(), "block": whole(), "coin": text(), "explanation": many(text("", 4_096))}, is_open=True),
+        _score, is_read_only=False,
     ),
 )  # fmt: skip
