@@ -120,7 +120,7 @@ def top_up(output: Output, tally: Tally, channel_id: str, amount: str, key: str,
 def list_channels(output: Output, tally: Tally, token: str) -> None:
     """List the channels that this workspace pays over, and those in --token that it is paid over."""
     desk = tally.agents.channels
-    paying = [_paying(tally, one) for one in desk.paying.channels()]
+    paying = [one for one in (_paying(tally, each) for each in desk.paying.channels()) if one["state"] != "not there"]
     accounts = desk.paid.accounts()
     paid = [one for one in (_paid(tally, each, token) for each in accounts) if one["state"] != "not there"]
     if output.json:
@@ -210,6 +210,7 @@ def _paying(tally: Tally, one: Channel) -> dict[str, object]:
         "payer": one.terms.payer, "payee": one.terms.payee, "signer": one.terms.authorizer,
         "deposit": str(standing.deposit), "claimed": str(standing.claimed), "signed": str(one.highest),
         "spent": str(one.spent), "undecided": str(one.pending), "at_risk": str(one.at_risk),
+        "beyond_receipts": str(max(0, standing.claimed - one.spent - one.pending)),
         **_state(standing, one.terms.expires),
     }  # fmt: skip
 

@@ -19,10 +19,13 @@ def operation(name="an operation"):
 
 
 class Pair:
-    """A payer and a payee with a channel between them, in the native coin. `clock` is what views age by."""
+    """A payer and a payee with a channel between them, in the native coin or that of `channels`.
 
-    def __init__(self, ledger, folder, *, step=0, **terms):
-        self.channels = Channels(ledger)
+    `clock` is what views of the chain age by.
+    """
+
+    def __init__(self, ledger, folder, *, step=0, channels=None, **terms):
+        self.channels = channels or Channels(ledger)
         self.ledger, self.folder = ledger, folder
         self.clock = 1_000.0
         self.terms = self.channels.opened(DEPOSIT, **terms)

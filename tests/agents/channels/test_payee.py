@@ -251,3 +251,21 @@ def test_forged_receipts_are_told_and_change_nothing(pair):
     assert pair.learn(signed, answered) is None
     assert isinstance(answered, Answered)
     assert (pair.booked().spent, pair.booked().pending) == (60, PRICE)
+
+
+def test_strangers_who_name_channels_without_end_do_not_make_us_ask_the_chain_without_end(pair, monkeypatch):
+    looks = []
+    block = pair.ledger.node.block
+    monkeypatch.setattr(pair.ledger.node, "block", lambda *args: looks.append(1) or block(*args))
+    pair.take(pair.sign("known"))
+    told = []
+    for _ in range(70):
+        terms = pair.channels.terms()
+        made = signed_by(pair, PaidCall(channel_id(terms), 1, operation(), PRICE, PRICE))
+        told.append(code(pair.take(made, terms=terms)))
+    assert set(told) == {"channel.unknown", "channel.looks"}
+    assert told[-1] == "channel.looks"
+    assert len(looks) < 70 + 60  # terms are made at the newest block's time: that asks too
+    assert isinstance(pair.take(pair.sign("still served")), Taken)
+    pair.age(1.0)
+    assert code(pair.take(made, terms=terms)) == "channel.unknown"

@@ -108,3 +108,15 @@ def test_a_payer_without_an_authorizer_signs_itself(ledger, tmp_path):
     pair.payer = Payer(pair.payer.book, pair.secret(Channels(ledger).payer))
     pair.served()
     assert pair.account().spent == PRICE
+
+
+def test_the_receipt_that_owns_to_most_is_kept_as_proof_of_what_may_be_claimed(pair):
+    assert pair.payer.book.proof(pair.id) is None
+    first, _ = pair.served("one", 100, 40)
+    _, last = pair.served("two", 100, 60)
+    assert pair.learn(first, pair.take(first)) is None
+    receipt, signature = pair.payer.book.proof(pair.id)
+    assert (receipt, signature) == (last.done.receipt, last.signature)
+    assert receipt.spent == 100
+    receipt.check(pair.sign().call.__class__(pair.id, receipt.number, receipt.operation, 100, 100),
+                  pair.channels.domain, signature, pair.channels.payee)  # fmt: skip

@@ -42,7 +42,7 @@ CREATE TABLE channels (
 CREATE TABLE calls (
   channel BLOB NOT NULL, number INTEGER NOT NULL, operation BLOB NOT NULL, bound TEXT NOT NULL,
   max_amount TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('signed', 'settled', 'given_up')),
-  charged TEXT NOT NULL DEFAULT '0', receipt BLOB,
+  charged TEXT NOT NULL DEFAULT '0', spent TEXT NOT NULL DEFAULT '0', answer BLOB, receipt BLOB,
   PRIMARY KEY (channel, number)
 ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX calls_open ON calls (channel, number) WHERE state = 'signed'",
@@ -186,10 +186,21 @@ class PayerBook:
                     pending -= int(rows[0]["bound"])
                 spent += receipt.charged
                 page.change(
-                    "UPDATE calls SET state = 'settled', charged = ?, receipt = ? WHERE channel = ? AND number = ?",
-                    (str(receipt.charged), signature, channel, receipt.number),
+                    "UPDATE calls SET state = 'settled', charged = ?, spent = ?, answer = ?, receipt = ?"
+                    " WHERE channel = ? AND number = ?",
+                    (str(receipt.charged), str(receipt.spent), receipt.answer, signature, channel, receipt.number),
                 )
             page.change("UPDATE channels SET spent = ?, pending = ? WHERE id = ?", (str(spent), str(pending), channel))
+
+    def proof(self, channel: bytes) -> tuple[CallReceipt, bytes] | None:
+        """Return the payee's receipt that owns to have charged most, and its signature: more it may not claim."""
+        with self._book.reading() as page:
+            rows = page.rows("SELECT * FROM calls WHERE channel = ? AND state = 'settled'", (channel,))
+        if not rows:
+            return None
+        row = max(rows, key=lambda one: int(one["spent"]))
+        numbers = (int(row["charged"]), int(row["spent"]))
+        return CallReceipt(channel, row["number"], row["operation"], *numbers, row["answer"]), row["receipt"]
 
     def give_up(self, channel: bytes, number: int) -> None:
         """Stop waiting for the receipt of a call: its bound is free again, its voucher stays what was signed.

@@ -8,13 +8,14 @@ expiry are counted in.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tallystick.chain.bindings.payment_channels import PaymentChannels
 from tallystick.chain.node import Node
-from tallystick.core.limits import CHANNEL_FRESH_S, CHANNEL_VIEW_S, CHANNEL_VIEWS_MAX
+from tallystick.core.errors import Unavailable
+from tallystick.core.limits import CHANNEL_FRESH_S, CHANNEL_LOOKS_PER_S_MAX, CHANNEL_VIEW_S, CHANNEL_VIEWS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,13 @@ class Standings:
         self._clock_s = clock_s
         self._max_age_s = max_age_s
         self._lock = threading.Lock()
+        self._looks: deque[float] = deque()  # at channels that were not known
         self._known: OrderedDict[bytes, tuple[float, Standing]] = OrderedDict()
 
     def of(self, channel: bytes, *, age_s: float | None = None) -> Standing:
         """Return how a channel stands, as it was at most so long ago; `CHANNEL_VIEW_S` if left out.
 
-        raises  Unavailable where the node does not answer
+        raises  Unavailable where the node does not answer, or "channel.looks"
         """
         wanted = self._max_age_s if age_s is None else max(age_s, CHANNEL_FRESH_S)
         now_s = self._clock_s()
@@ -60,6 +62,8 @@ class Standings:
             at_s, found = self._known.get(channel, (0.0, None))
         if found is not None and now_s - at_s < wanted:
             return found
+        if found is None or not found.is_known:
+            self._count_look(now_s)
         block = self._node.block()
         channel_now = self._contract.channel_of(channel, at=block.hash)
         standing = Standing(
@@ -76,3 +80,15 @@ class Standings:
             while len(self._known) > CHANNEL_VIEWS_MAX:
                 self._known.popitem(last=False)
         return standing
+
+    def _count_look(self, now_s: float) -> None:
+        """Look at few channels that are new to us: anybody can name as many as it likes, at no cost.
+
+        raises  Unavailable "channel.looks"
+        """
+        with self._lock:
+            while self._looks and now_s - self._looks[0] >= 1:
+                self._looks.popleft()
+            if len(self._looks) >= CHANNEL_LOOKS_PER_S_MAX:
+                raise Unavailable("channel.looks", "too many new channels are asked about", hint="try again")
+            self._looks.append(now_s)
