@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,36 @@ def test_a_card_is_signed_only_by_the_key_that_is_the_agents_on_chain(tally: Tal
     assert tally("agent", "a2a", "card", agent, "--key", "other")[1]["code"] == "a2a.key"
     assert tally("agent", "a2a", "card", bare)[1]["code"] == "a2a.place"
     assert tally("agent", "a2a", "serve", agent, "--price", "pay=1", "--token", "0x" + "11" * 20)[0] != 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("mcp", ("mcp", "tools", "http://127.0.0.1:9/mcp")),
+        ("a2a", ("a2a", "verify", "http://127.0.0.1:9")),
+        ("uvicorn", ("mcp", "serve", "--http", "0")),
+    ],
+)
+def test_without_the_extra_the_command_says_what_to_install_and_others_work(
+    workspace: Path, missing: str, arguments: tuple[str, ...]
+) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from tallystick.cli.main import run;"
+        f" assert run(['chain', 'info', '--json']) in (0, 2); sys.exit(run(['agent', *{arguments!r}, '--json']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=workspace.parent, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["code"] == "agents.extra"
+    assert "tallystick[agents]" in told["hint"]
+
+
+def test_other_commands_load_no_package_of_the_extra() -> None:
+    program = (
+        "import sys, tallystick; from tallystick.cli.main import run; run(['agent', 'mcp', '--help']);"
+        " print(sorted({'mcp', 'a2a', 'x402', 'uvicorn', 'starlette', 'jsonschema', 'jwt'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -22,6 +22,7 @@ from tallystick.core.limits import (
     HTTP_DRAIN_S,
     HTTP_IDLE_S,
 )
+from tallystick.services.extra import agents_extra
 from tallystick.services.listener import Stop, asked_by_signals, check_loopback
 
 if TYPE_CHECKING:
@@ -106,11 +107,11 @@ def serve_asgi(
 
     port      0 for any free one
     on_ready  called with host and real port once clients can connect
-    raises    InvalidInput "listener.public"; Unavailable "listener.port"
+    raises    InvalidInput "listener.public", "agents.extra"; Unavailable "listener.port"
     """
-    import uvicorn
-
     check_loopback(host, is_public_meant=is_public_meant)
+    with agents_extra():
+        import uvicorn
     listening = _bind(host, port)
     bound: int = listening.getsockname()[1]
     asked = stop or Stop()

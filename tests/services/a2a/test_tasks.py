@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ from starlette.applications import Starlette
 from tallystick.agents.payments.wire import Challenge
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.limits import ASGI_BODY_BYTES_MAX
+from tallystick.services.a2a import serving as serving_module
+from tallystick.services.a2a import tasks as tasks_module
 from tallystick.services.a2a.card import X402_EXTENSIONS, build_card
 from tallystick.services.a2a.client import Peer
 from tallystick.services.a2a.requests import Wanted, data_part, read_wanted, whole
@@ -156,6 +159,38 @@ def test_tasks_survive_a_restart_and_what_was_under_way_has_failed(agent: Regist
     assert kept["result"]["status"]["state"] == "TASK_STATE_COMPLETED"
     assert kept["result"]["artifacts"]
     assert lost["result"]["status"]["state"] == "TASK_STATE_FAILED"
+
+
+def test_a_task_that_waits_long_is_paid_for_out_of_the_book(
+    agent: Registered, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "A2A_WAIT_S", 0.05)
+    shop = Shop(agent.path, token)
+    with agent.served(till=shop.till(chain_status=CENT)) as url, shop.purse() as purse:
+        first = rpc(url, "SendMessage", {"message": message_of(STATUS)})["result"]["task"]
+        time.sleep(0.5)  # it is forgotten by then, but for the book
+        challenge = Challenge.read(whole(first["status"]["message"]["metadata"]["x402.payment.required"]))
+        payment = purse.pay(challenge, STATUS.operation(), url).payment
+        assert payment is not None
+        metadata = {"x402.payment.status": "payment-submitted", "x402.payment.payload": payment.to_dict()}
+        message = message_of(STATUS, metadata, first["id"], first["contextId"])
+        done = rpc(url, "SendMessage", {"message": message})["result"]["task"]
+    assert done["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert shop.balance(shop.seller) == CENT
+    shop.close()
+
+
+def test_the_book_holds_so_many_tasks_and_forgets_none_that_is_under_way(
+    agent: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks_module, "A2A_TASKS_MAX", 3)
+    book, context = TaskBook(agent.path / "full.db"), named("ada")
+    states = [TaskState.TASK_STATE_WORKING] + [TaskState.TASK_STATE_INPUT_REQUIRED] * 5
+    for number, state in enumerate(states):
+        asyncio.run(book.save(Task(id=f"t{number}", context_id="c", status=TaskStatus(state=state)), context))
+    kept = [number for number in range(6) if asyncio.run(book.get(f"t{number}", context)) is not None]
+    assert kept == [0, 4, 5]
+    book.close()
 
 
 def test_nobody_sees_the_tasks_of_others(agent: Registered) -> None:

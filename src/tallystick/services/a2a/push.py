@@ -106,7 +106,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Pusher(PushNotificationSender):
-    """Tells places of tasks. A place that does not answer is not waited for, and loses the notification."""
+    """Tells places of tasks. A place that does not take a notification within A2A_PUSH_S seconds loses it."""
 
     def __init__(
         self, pushes: PushBook, places: Places, agent: AgentRef, key: Ed25519PrivateKey,

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from tallystick.agents.identity.reference import AgentRef
+from tallystick.core.limits import A2A_WAIT_S
 from tallystick.services.a2a.card import RPC_PATH, WELL_KNOWN
 from tallystick.services.a2a.executor import Worker
 from tallystick.services.a2a.push import Places, Pusher
@@ -84,7 +85,7 @@ class Agent:
         pushes, places = PushBook(self.tasks), Places(frozenset(host.lower() for host in push_hosts))
         handler = DefaultRequestHandlerV2(
             worker, self.tasks, card, push_config_store=pushes, push_sender=Pusher(pushes, places, agent, key),
-            push_url_validator=places.accepts,
+            push_url_validator=places.accepts, interrupted_task_timeout=A2A_WAIT_S,
         )  # fmt: skip
         routes = [
             *create_agent_card_routes(card, card_url=WELL_KNOWN),

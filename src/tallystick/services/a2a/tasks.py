@@ -31,12 +31,6 @@ from tallystick.core.errors import Broken
 from tallystick.core.limits import A2A_PAGE_MAX, A2A_PUSHES_MAX, A2A_TASK_BYTES_MAX, A2A_TASKS_MAX
 from tallystick.store.book import Book, Form
 
-OVER: Final = (
-    TaskState.TASK_STATE_COMPLETED,
-    TaskState.TASK_STATE_FAILED,
-    TaskState.TASK_STATE_CANCELED,
-    TaskState.TASK_STATE_REJECTED,
-)
 _UNDER_WAY: Final = (TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_WORKING)
 _FORM = Form(
     "tasks",
@@ -112,9 +106,9 @@ class TaskBook(TaskStore):
             surplus = int(page.rows("SELECT count(*) AS n FROM tasks")[0]["n"]) - A2A_TASKS_MAX
             if surplus > 0:
                 page.change(
-                    "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE state IN (?, ?, ?, ?)"
+                    "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE state NOT IN (?, ?)"
                     " ORDER BY changed LIMIT ?)",
-                    (*OVER, surplus),
+                    (*_UNDER_WAY, surplus),
                 )
                 page.change("DELETE FROM pushes WHERE task NOT IN (SELECT id FROM tasks)")
 
