@@ -16,7 +16,7 @@ from tallystick.agents.audit.findings import Link, Place
 from tallystick.agents.policy.change.calls import Contracts
 from tallystick.agents.policy.change.places import account_logs
 from tallystick.agents.policy.nouns import NATIVE, Cause, Level, LinkKind, Role, Scope, Standing
-from tallystick.chain.bindings import policy_account, policy_changes, policy_queue, policy_rules
+from tallystick.chain.bindings import payment_channels, policy_account, policy_changes, policy_queue, policy_rules
 from tallystick.chain.bindings import token as tokens_
 from tallystick.chain.calls import BlockId, Log
 from tallystick.chain.deploy import find_birth
@@ -36,6 +36,8 @@ ITEM_EVENTS: Final = (policy_queue.Approved.topic, policy_queue.Vetoed.topic, po
 EVENTS: Final = {
     **policy_account.EVENTS, **policy_rules.EVENTS, **policy_changes.EVENTS, **policy_queue.EVENTS,
 }  # fmt: skip
+# of any contract of channels: for whom a deposit is, which no movement of coins says
+DEPOSITS: Final = (payment_channels.Opened.topic, payment_channels.ToppedUp.topic)
 _BALANCE_OF: Final = bytes.fromhex("70a08231")
 _ALLOWANCE: Final = bytes.fromhex("dd62ed3e")
 _DOMAIN_SEPARATOR: Final = bytes.fromhex("3644e515")
@@ -48,7 +50,7 @@ class Evidence:
     """Everything about one account in the blocks `first` to `last`.
 
     block_hash    of the last block: who trusts it can prove the rest
-    logs          in chain order: the account's, its companions', the EntryPoint's and all tokens' that name it
+    logs          in chain order: the account's, its companions', the EntryPoint's, those of tokens and channels for it
     head, count   of the audit chain, as the account says at the last block
     tokens        whose every movement must be accounted for
     balances      of these, by block: before the first, at the last, and at every one in which they moved
@@ -245,6 +247,8 @@ def concerns(evidence: Evidence, log: Log) -> bool:
         return False
     if topics[0] in (tokens_.Transfer.topic, tokens_.Approval.topic, tokens_.AuthorizationUsed.topic):
         return topics[1] == word or topics[0] == tokens_.Transfer.topic
+    if topics[0] in DEPOSITS:
+        return topics[2] == word
     if log.address == evidence.entry_point:
         return topics[0] in (DEPOSITED, WITHDRAWN, CARRIED_OUT)
     if topics[0] in ITEM_EVENTS:
@@ -262,6 +266,7 @@ def _all_logs(node: Node, contracts: Contracts, entry_point: str, first: int, la
     by_first = (tokens_.Transfer.topic, tokens_.Approval.topic, tokens_.AuthorizationUsed.topic)
     found += node.logs(None, (by_first, word), from_block=first, to_block=last)
     found += node.logs(None, (tokens_.Transfer.topic, None, word), from_block=first, to_block=last)
+    found += node.logs(None, (DEPOSITS, None, word), from_block=first, to_block=last)
     found += node.logs(entry_point, ((DEPOSITED, WITHDRAWN), word), from_block=first, to_block=last)
     found += node.logs(entry_point, (CARRIED_OUT, None, word), from_block=first, to_block=last)
     unique = {place_of(log): log for log in found}

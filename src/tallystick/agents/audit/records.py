@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tallystick.agents.audit.evidence import Evidence
+from tallystick.agents.audit.evidence import DEPOSITS, Evidence
 from tallystick.agents.audit.findings import ACTS, Area, Finding, Link, Movement, Place, Tie
 from tallystick.agents.intents import Payment
 from tallystick.agents.intents_signed import Act, SignedIntent, check_signed
 from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.nouns import LinkKind
 from tallystick.core.errors import InvalidInput, TallystickError, Unavailable, VerificationFailed
+from tallystick.core.ids import checksum_address
 
 _NO_HASH: Final = bytes(32)
 _CLOCKS_APART_S: Final = 60  # an agent's clock may be ahead of the chain's by so much
@@ -167,7 +168,8 @@ def _of_link(
         for one in check_signed(record, act).failures
     ]
     payment, paid = record.intent.payment, payees.get(event.seq, set())
-    if event.result and payment is not None and event.amount and not _is_payee(payment, link, paid):
+    is_meant = payment is None or _is_payee(payment, link, paid, evidence)
+    if event.result and payment is not None and event.amount and not is_meant:
         words = f"the record of link {event.seq} speaks of {payment.payee}, and {', '.join(sorted(paid))} was paid"
         faults.append(_finding("contradicts", words, link))
     if record.intent.created_at > link.at + _CLOCKS_APART_S:
@@ -175,11 +177,27 @@ def _of_link(
     return record, tuple(faults)
 
 
-def _is_payee(payment: Payment, link: Link, paid: set[str]) -> bool:
-    """Whether the payee was paid, and nobody else but by who was called: a shop itself, or a token that takes a fee."""
+def _is_payee(payment: Payment, link: Link, paid: set[str], evidence: Evidence) -> bool:
+    """Whether the payee was paid, and nobody else but by who was called: a shop itself, or a token that takes a fee.
+
+    What went to a contract of channels is for the payee that the contract names.
+    """
     if not paid or paid == {payment.payee}:
         return True
+    if paid == {link.event.target}:
+        return payment.payee in _deposited_for(evidence, link)
     return payment.payee in paid and link.event.target in (payment.payee, payment.token)
+
+
+def _deposited_for(evidence: Evidence, link: Link) -> set[str]:
+    """Return the payees for whom the contract that was called says, in that transaction, that it holds a deposit."""
+    return {
+        checksum_address(log.topics[3][12:])
+        for log in evidence.logs
+        if log.topics[0] in DEPOSITS
+        and (log.transaction_hash, log.address) == (link.transaction, link.event.target)
+        and len(log.topics) == 4
+    }
 
 
 def _signed_payments(evidence: Evidence, movements: Sequence[Movement]) -> Iterator[Movement]:
