@@ -14,6 +14,7 @@ import pytest
 from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.outcomes import Unknown
 from tallystick.agents.payments.wire import Challenge, Payment
+from tallystick.cli.main import run
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.services.abilities import ABILITIES
 from tallystick.services.abilities.ability import find_ability
@@ -22,6 +23,7 @@ from tallystick.services.mcp.client import Toolbox
 from tallystick.services.mcp.payment import PAYMENT, RESPONSE, challenge_in, tool_operation
 from tallystick.services.mcp.server import PRICE
 from tallystick.services.mcp.serving import build_app
+from tests.cli.agent_kit import open_tally
 from tests.services.mcp.places import asked, called, served
 from tests.services.mcp.till_kit import CENT, Shop
 
@@ -205,6 +207,36 @@ def test_tools_that_spend_the_servers_own_wallet_have_no_price(shop: Shop, name:
     with pytest.raises(InvalidInput) as refused, shop.desk(**{name: CENT}):
         pass
     assert refused.value.code == "ability.price"
+
+
+def test_a_wallet_buys_tools_through_its_slots_and_the_chain_holds_its_limits(shop: Shop, tmp_path: Path) -> None:
+    where, file = ("-w", str(shop.path)), tmp_path / "spender.toml"
+    new = ("--guardian", "guard", "--token", shop.token, "--payee", "seller", "--file", str(file))
+    assert run(["agent", "new", "spender", *where, *new]) == 0
+    slots = 'slots = { token = "USD", max = 2, per = "1d", cap = "0.01" }'
+    file.write_text(file.read_text().replace('level = "', f'{slots}\nlevel = "', 1))
+    assert run(["agent", "policy", "apply", "spender", str(file), "--yes", *where]) == 0
+    assert run(["agent", "wallet", "fund", "spender", "1", "--token", shop.token, *where]) == 0
+    assert run(["agent", "wallet", "seal", "spender", "--yes", *where]) == 0
+    with (
+        shop.desk(chain_status=CENT, list_queue=CENT + 1) as desk,
+        served(build_app(desk.server())) as url,
+        open_tally(shop.path) as tally,
+    ):
+        purse = tally.agents.payments.purse([shop.token], "1", wallet="spender", session="spender")
+        for _ in range(2):
+            bought = Toolbox(url).call(*STATUS, purse)
+            assert bought.paid is not None
+            assert bought.paid.state == "settled"
+        with pytest.raises(Rejected) as spent:
+            Toolbox(url).call(*STATUS, purse)
+        with pytest.raises(Rejected) as dear:
+            Toolbox(url).call("list_queue", {"wallet": "spender"}, purse)
+    assert spent.value.code == "payment.slots"
+    assert dear.value.code == "payment.refused"
+    assert shop.balance(shop.seller) == 2 * CENT
+    with open_tally(shop.path) as tally:
+        assert tally.agents.wallet("spender").audit().is_balanced
 
 
 class TestStockPeers:
