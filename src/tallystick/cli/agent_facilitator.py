@@ -44,7 +44,7 @@ def facilitator(
     from tallystick.services.facilitator.server import serve
 
     paid = [tally.agents.address(one) for one in payees] or None
-    scheme = tally.agents.payments.scheme(assets, paid)
+    scheme = tally.agents.payments.scheme(assets, paid, is_claimed=False)
     tokens = [] if clients is None else read_bounded(clients, FACILITATOR_TOKENS_BYTES_MAX).decode("ascii").split()
 
     def ready(bound: str, real_port: int) -> None:

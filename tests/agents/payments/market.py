@@ -75,7 +75,7 @@ class Market:
 
     def cashier(self, scheme=None, **changes) -> Cashier:
         """Return a cashier on the seller's book."""
-        return Cashier(self.claims, {"exact": scheme or self.scheme()}, self.clock, **changes)
+        return Cashier(self.claims, {"exact": scheme or self.scheme(is_claimed=True)}, self.clock, **changes)
 
     def terms(self, amount: int = CENT, flow: Flow = Flow.AFTER, **changes) -> Terms:
         """Return what the seller asks."""

@@ -22,7 +22,7 @@ from tallystick.agents.payments.dispatch import Dispatch
 from tallystick.agents.payments.exact import ExactPayment, read_exact
 from tallystick.agents.payments.failures import Failures
 from tallystick.agents.payments.outcomes import Claimable, Outcome, Refused, Settled, Unknown, Verdict
-from tallystick.agents.payments.transfers import has_transfer
+from tallystick.agents.payments.transfers import find_recent, has_transfer
 from tallystick.agents.payments.verifying import Allowed, Verifier
 from tallystick.agents.payments.wire import EXACT, Payment, Requirements
 from tallystick.chain.facts import TxReceipt
@@ -35,6 +35,9 @@ from tallystick.core.limits import SETTLE_WAIT_S, VERIFIED_KEPT_MAX, VERIFIED_KE
 # What the chain says about who brings the payment, not about the payment: it may be settled later.
 _OURS: Final = frozenset({"chain.insufficient_funds", "chain.gas_too_high", "chain.underpriced", "outbox.cancelled"})
 
+# Refusals behind which the money may have moved all the same, in a transaction that is not ours.
+_SPENT: Final = frozenset({reasons.USED, reasons.FAILED, reasons.SIMULATION, reasons.BOUND})
+
 
 class ExactScheme:
     """Takes payments of the scheme `exact` and settles them itself, with the account of `outbox`.
@@ -42,6 +45,8 @@ class ExactScheme:
     allowed   which tokens, and whose payments
     failures  remembers payers whose settlements failed
     wait_s    how long a settlement is waited for before its outcome is called unknown
+    is_claimed  whoever asks has claimed the payment for one operation before, as a cashier does: then one that somebody
+                else brings first, who saw it on its way, is settled as well. Without a claim it would buy twice
     """
 
     name: Final = EXACT
@@ -54,11 +59,13 @@ class ExactScheme:
         clock: Callable[[], float],
         *,
         wait_s: float = SETTLE_WAIT_S,
+        is_claimed: bool = False,
     ) -> None:
         self._outbox = outbox
         self._failures = failures
         self._clock = clock
         self._wait_s = wait_s
+        self._is_claimed = is_claimed
         self._dispatch = Dispatch(outbox)
         self._seen = _Seen(clock)
         self._verifier = Verifier(outbox.node, allowed, clock, outbox.account.address)
@@ -87,9 +94,12 @@ class ExactScheme:
         if isinstance(key, Refused):
             return key
         try:
-            return self._settle(key, read_exact(payment), payment, requirements)
+            outcome = self._settle(key, read_exact(payment), payment, requirements)
+            if self._is_claimed and isinstance(outcome, Refused) and outcome.reason in _SPENT:
+                return self._brought(key) or outcome
         except Unavailable as error:
             return Unknown.of(error, key.payer)
+        return outcome
 
     # --- parts
 
@@ -109,6 +119,13 @@ class ExactScheme:
                 raise
             return Refused(reasons.BOUND, "another signature for this nonce is being settled", key.payer)
         return self._await(row, key, payment, requirements)
+
+    def _brought(self, key: Claimable) -> Outcome | None:
+        """Return the settlement of a payment that somebody else brought, None where nobody did."""
+        try:
+            return find_recent(self._outbox.node, key)
+        except (InvalidInput, Rejected) as error:  # the node will not say: it stays open
+            return Unknown.of(Unavailable(error.code, error.message), key.payer)
 
     def _is_begun(self, intent: str) -> bool:
         """Whether bytes may have left for this payment; its fate is the chain's then, no question of form."""

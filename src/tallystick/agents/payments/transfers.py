@@ -8,6 +8,7 @@ went from this payer to this payee.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tallystick.agents.payments.outcomes import Claimable, Settled
 from tallystick.chain.bindings.token import AuthorizationUsed, Token, Transfer
@@ -15,29 +16,57 @@ from tallystick.chain.calls import Log
 from tallystick.chain.node import Node
 from tallystick.core.errors import InvalidInput
 from tallystick.core.ids import parse_address
+from tallystick.core.limits import SETTLED_LOOK_BACK_BLOCKS
 
 
 def has_transfer(logs: Sequence[Log], asset: str, key: Claimable) -> bool:
-    """Whether logs of one transaction show that the payment was made by its authorization."""
-    used = moved = False
-    for log in logs:
-        if log.address != asset or not log.topics:
-            continue
-        try:
-            if log.topics[0] == AuthorizationUsed.topic:
-                spent = AuthorizationUsed.decode(log)
-                used |= (spent.authorizer, spent.nonce) == (key.payer, key.nonce)
-            elif log.topics[0] == Transfer.topic:
-                one = Transfer.decode(log)
-                moved |= (one.sender, one.receiver, one.amount) == (key.payer, key.payee, key.amount)
-        except InvalidInput:
-            continue  # a token may log what it likes
-    return used and moved
+    """Whether logs of one transaction show that the payment was made by its authorization.
+
+    A transaction may bring several authorizations of one payer, so that one transfer must not count for two. Where uses
+    and transfers of the payer take turns each use has its neighbour; otherwise there must be as many such transfers as
+    uses, or none counts.
+    """
+    told = [one for one in map(_told, (log for log in logs if log.address == asset)) if _of(one) == key.payer]
+    uses = [one for one in told if isinstance(one, AuthorizationUsed)]
+    moves = [one for one in told if isinstance(one, Transfer)]
+    if not any(use.nonce == key.nonce for use in uses):
+        return False
+    good = [(move.receiver, move.amount) == (key.payee, key.amount) for move in moves]
+    takes_turns = len(uses) == len(moves) and all(type(one) is not type(two) for one, two in pairwise(told))
+    if takes_turns:
+        return any(use.nonce == key.nonce and paid for use, paid in zip(uses, good, strict=True))
+    return sum(good) >= len(uses)
+
+
+def _told(log: Log) -> AuthorizationUsed | Transfer | None:
+    topic = log.topics[0] if log.topics else b""
+    try:
+        if topic == AuthorizationUsed.topic:
+            return AuthorizationUsed.decode(log)
+        return Transfer.decode(log) if topic == Transfer.topic else None
+    except InvalidInput:
+        return None  # a token may log what it likes
+
+
+def _of(told: AuthorizationUsed | Transfer | None) -> str:
+    if told is None:
+        return ""
+    return told.authorizer if isinstance(told, AuthorizationUsed) else told.sender
 
 
 def is_spent(node: Node, key: Claimable) -> bool:
     """Whether the payment's nonce is used or cancelled; raises Unavailable, InvalidInput, Rejected."""
     return Token(node, parse_address(key.asset)).authorization_state(key.payer, key.nonce)
+
+
+def find_recent(node: Node, key: Claimable) -> Settled | None:
+    """Return the settlement of a payment whoever brought it, looked for as far back as payments live; None for none.
+
+    raises  Unavailable, InvalidInput "rpc.…", Rejected
+    """
+    if not is_spent(node, key):
+        return None
+    return find_transfer(node, key, max(0, node.block_number() - SETTLED_LOOK_BACK_BLOCKS))
 
 
 def find_transfer(node: Node, key: Claimable, from_block: int) -> Settled | None:

@@ -12,14 +12,13 @@ from typing import Final, Protocol
 
 from tallystick.agents.payments import reasons
 from tallystick.agents.payments.outcomes import Claimable, Outcome, Refused, Settled, Unknown, Verdict
-from tallystick.agents.payments.transfers import find_transfer, has_transfer, is_spent
+from tallystick.agents.payments.transfers import find_recent, has_transfer, is_spent
 from tallystick.agents.payments.verifying import Verifier
 from tallystick.agents.payments.wire import EXACT, Payment, Requirements, Settlement
 from tallystick.chain.node import Node
 from tallystick.core.digest import parse_hex32
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import SETTLED_LOOK_BACK_BLOCKS
 
 
 class Settler(Protocol):
@@ -83,9 +82,7 @@ class WitnessedScheme:
     def _shown(self, key: Claimable) -> Settled | Refused | None:
         """Return what the chain says for good; None where it says nothing yet."""
         if is_spent(self._node, key):
-            since = max(0, self._node.block_number() - SETTLED_LOOK_BACK_BLOCKS)
-            found = find_transfer(self._node, key, since)
-            return found or Refused(reasons.USED, reasons.MEANINGS[reasons.USED], key.payer)
+            return find_recent(self._node, key) or Refused(reasons.USED, reasons.MEANINGS[reasons.USED], key.payer)
         if key.valid_before and self._node.block().timestamp >= key.valid_before:
             return Refused(reasons.EXPIRED, reasons.MEANINGS[reasons.EXPIRED], key.payer)
         return None

@@ -82,10 +82,19 @@ class Payments:
     # --- selling
 
     def scheme(
-        self, tokens: Sequence[str], payees: Sequence[str] | None = None, *, wait_s: float = SETTLE_WAIT_S
+        self,
+        tokens: Sequence[str],
+        payees: Sequence[str] | None = None,
+        *,
+        wait_s: float = SETTLE_WAIT_S,
+        is_claimed: bool = True,
     ) -> ExactScheme:
-        """Return the scheme `exact` settled by this workspace's account, in these tokens, for these payees or all."""
-        return ExactScheme(self._tally.outbox, _allowed(tokens, payees), self.failures, self.clock, wait_s=wait_s)
+        """Return the scheme `exact` settled by this workspace's account, in these tokens, for these payees or all.
+
+        is_claimed  for a cashier; a facilitator, whom anybody may ask, is none
+        """
+        allowed = _allowed(tokens, payees)
+        return ExactScheme(self._tally.outbox, allowed, self.failures, self.clock, wait_s=wait_s, is_claimed=is_claimed)
 
     def witnessed(
         self, settler: Settler, tokens: Sequence[str], payees: Sequence[str] | None = None
