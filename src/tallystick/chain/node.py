@@ -15,6 +15,7 @@ from tallystick.chain.calls import BlockId, Call, Log
 from tallystick.chain.facts import AccountProof, Block, Transaction, TxReceipt, read_log
 from tallystick.chain.log_query import LogQuery, Topics
 from tallystick.chain.reverts import error_of_answer
+from tallystick.chain.trials import WENT_THROUGH, call_object, read_trial, trial
 from tallystick.chain.wire import (
     bad_answer,
     read_data,
@@ -121,7 +122,7 @@ class Node:
 
         raises  Rejected "<reason>" when it reverts; InvalidInput "chain.no_contract" when there is no code at `to`
         """
-        params = _call_object(to, data, sender, value)
+        params = call_object(to, data, sender, value)
         answer = self.request("eth_call", [params, write_block(at)], read_data)
         if not answer and data:
             self.check_contract(to, at=at)
@@ -284,21 +285,12 @@ class Node:
     ) -> list[int | TallystickError]:
         """Return for each call, alone on the state after block `at`, the gas it needs or why it would be refused.
 
-        gas  limits that calls are to get by with, as many as there are calls: such a call is tried once, with its
-             limit, which is then returned
+        gas  a limit for each call; one that has a limit is tried once, with it, and the limit is returned
         """
         limits = gas or [None] * len(calls)
-        requests: list[tuple[str, list[object]]] = []
-        for call, limit in zip(calls, limits, strict=True):
-            params = _call_object(call.to, call.data, sender, call.value)
-            if limit is not None:
-                params["gas"] = write_quantity(limit)
-            requests.append(("eth_estimateGas" if limit is None else "eth_call", [params, write_block(at)]))
-        answers = self.request_batch(requests, _read_simulated)
-        return [
-            answer if limit is None or isinstance(answer, TallystickError) else limit
-            for answer, limit in zip(answers, limits, strict=True)
-        ]
+        requests = [trial(call, sender, limit, write_block(at)) for call, limit in zip(calls, limits, strict=True)]
+        answers = self.request_batch(requests, read_trial)
+        return [limit if limit and one == WENT_THROUGH else one for one, limit in zip(answers, limits, strict=True)]
 
     def tip_suggestion(self) -> int:
         """Return the tip that the node thinks gets a transaction in, in wei per gas; 0 where it has no opinion."""
@@ -385,25 +377,6 @@ def _read_answer(method: str, answer: object, read: Reader[T]) -> T | Tallystick
     if "result" not in fields:
         raise bad_answer(method, "a result or an error", sorted(fields))
     return read(fields["result"], method)
-
-
-def _read_simulated(value: object, method: str) -> int:
-    """Return the gas that was estimated; 0 for a call that went through."""
-    if method == "eth_estimateGas":
-        return read_quantity(value, method)
-    read_data(value, method)
-    return 0
-
-
-def _call_object(to: str | None, data: bytes, sender: str | None, value: int) -> dict[str, object]:
-    params: dict[str, object] = {"data": write_data(data)}
-    if to is not None:
-        params["to"] = parse_address(to)
-    if sender is not None:
-        params["from"] = parse_address(sender)
-    if value:
-        params["value"] = write_quantity(value)
-    return params
 
 
 def _show(at: BlockId) -> str:

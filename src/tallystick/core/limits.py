@@ -356,6 +356,7 @@ PAYMENT_RETRY_AFTER_S: Final = 1  # told to who is to repeat the same payment; a
 PAYMENT_RESUME_MAX: Final = 1_000  # settlements of unknown outcome taken up again in one pass
 PURSE_WINDOW_S: Final = 86_400.0  # over which what a purse pays in all is limited
 PURSE_WARN_PERCENT: Final = 80  # of such a limit: from here on somebody is told
+PURSE_IDLE_S: Final = 3_600.0  # after a payment's end, where no block comes: a development chain at rest
 PURSE_RESERVED_S: Final = 60.0  # a reservation that was not signed by then never will be: signing takes milliseconds
 SETTLED_LOOK_BACK_BLOCKS: Final = 7_200  # in which a payment of at most an hour was settled, at two blocks a second
 SLOT_LIFE_S_MIN: Final = 15  # of a slot's period that is left: less cannot be verified, worked for and mined

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tallystick.agents.payments import reasons
 from tallystick.agents.payments.cashier import Accepted, Answered
 from tallystick.agents.payments.outcomes import Refused, Settled, Unknown
-from tallystick.agents.payments.purse_book import SETTLED
+from tallystick.agents.payments.purse_book import RELEASED, SETTLED
 from tallystick.agents.payments.terms import Flow
+from tallystick.core.errors import Unavailable
 from tests.agents.payments.market import CENT, ORIGIN, operation
 
 
@@ -89,3 +92,37 @@ def test_asked_twice_a_purse_gives_the_same_payment_until_its_outcome_is_known(m
     dearer = market.terms(5 * CENT).challenge(what)
     assert purse.pay(dearer, what, ORIGIN) == booked
     assert market.purse().undecided(what) == booked
+
+
+def test_a_payment_whose_time_is_over_is_released_by_a_later_block_and_another_is_signed(market):
+    purse, what, terms = market.purse(), operation(), market.terms()
+    booked = purse.pay(terms.challenge(what), what, ORIGIN)
+    market.clock_s = 400
+    with pytest.raises(Unavailable) as caught:
+        purse.pay(terms.challenge(what), what, ORIGIN)
+    assert caught.value.code == "payment.undecided"
+    market.clock_s = 0
+    market.ledger.time = booked.valid_before + 1
+    market.give(market.stranger, 1)
+    assert purse.pay(terms.challenge(what), what, ORIGIN).id != booked.id
+    assert market.book.find(booked.id).state == RELEASED
+
+
+def test_the_answer_to_a_payment_that_was_taken_is_still_to_be_had_when_its_time_is_over(market):
+    cashier, purse, what, terms = market.cashier(), market.purse(), operation(), market.terms()
+    booked = purse.pay(terms.challenge(what), what, ORIGIN)
+    cashier.settle(cashier.accept(booked.payment, terms, what), b"answer")
+    market.clock_s = 400
+    known = purse.undecided(what)
+    assert (known.id, known.state) == (booked.id, SETTLED)
+    assert cashier.accept(known.payment, terms, what).answer == b"answer"
+
+
+def test_on_a_chain_at_rest_a_payment_is_released_an_hour_after_its_end(market):
+    purse, what, terms = market.purse(), operation(), market.terms()
+    booked = purse.pay(terms.challenge(what), what, ORIGIN)
+    market.clock_s = 300 + 3_500
+    assert purse.reconcile()[0].id == booked.id
+    assert market.book.find(booked.id).state == "signed"
+    market.clock_s = 300 + 3_700
+    assert purse.reconcile()[0].state == RELEASED

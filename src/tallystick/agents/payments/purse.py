@@ -35,7 +35,7 @@ from tallystick.agents.payments.wire import Challenge, Members, Payment, Require
 from tallystick.chain.node import Node
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import PURSE_RESERVED_S, PURSE_WARN_PERCENT, PURSE_WINDOW_S
+from tallystick.core.limits import PURSE_IDLE_S, PURSE_RESERVED_S, PURSE_WARN_PERCENT, PURSE_WINDOW_S
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,30 @@ class Purse:
         return [self._weighed(one, origin, payee) for one in challenge.accepts]
 
     def undecided(self, operation: Operation) -> Booked | None:
-        """Return the signed payment of an operation whose outcome is not known: the one to send again."""
+        """Return the signed payment of an operation whose outcome is not known: the one to send again.
+
+        Of one whose time is over the chain is asked: it is gone where it was never taken; where it was, its answer is
+        still to be had. Raises Unavailable where the chain does not answer.
+        """
         signed = [one for one in self._book.undecided(operation.hash()) if one.state == SIGNED]
-        return signed[0] if signed else None
+        if not signed or signed[0].valid_before > self._clock():
+            return signed[0] if signed else None
+        known = self._reconciled(signed[0])
+        return None if known.state == RELEASED else known
 
     def pay(self, challenge: Challenge, operation: Operation, origin: str, payee: str | None = None) -> Booked:
         """Return a signed payment for an operation, on the disk; the undecided one where there is one.
 
         raises  Rejected "payment.refused" where no way to pay is within limits, with each way's reason;
                 "payment.budget", "payment.slots", "payment.policy", "payment.other_payee"; Unavailable
-                "payment.signing", or where the chain does not answer: nothing was signed
+                "payment.signing", "payment.undecided", or where the chain does not answer: nothing was signed
         """
         known = self.undecided(operation)
+        if known is not None and known.state == SIGNED and known.valid_before <= self._clock():
+            raise Unavailable(
+                "payment.undecided", "an earlier payment has ended, and no block shows yet that it was not taken",
+                got=known.id, hint="`tally agent payments reconcile` asks the chain again",
+            )  # fmt: skip
         if known is not None:
             return known
         weighed = self.weigh(challenge, origin, payee)
@@ -252,9 +264,9 @@ class Purse:
             return self._book.tell(booked.id, SETTLED, found.to_settlement(), "found on chain", now_s)
         if is_spent(self._node, booked.claim):
             return self._book.tell(booked.id, RELEASED, None, "its nonce was cancelled", now_s)
-        final = self._node.finalized()
-        seen = (final or self._node.block()).timestamp
-        if booked.valid_before and seen >= booked.valid_before:
+        seen = (self._node.finalized() or self._node.block()).timestamp
+        is_idle = now_s >= booked.valid_before + PURSE_IDLE_S  # a chain that makes no blocks has none later to show
+        if booked.valid_before and (seen >= booked.valid_before or is_idle):
             return self._book.tell(booked.id, RELEASED, None, "its time is over and the chain never took it", now_s)
         return booked
 

@@ -245,6 +245,9 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def by_path(prices: Iterable[tuple[str, str, Terms]]) -> Prices:
-    """Return the prices of some methods and paths, each named in full; `*` stands for every method."""
+    """Return the prices of some methods and paths, each named in full; `*` stands for every method but OPTIONS.
+
+    Browsers ask with OPTIONS whether they may ask, and cannot pay for that.
+    """
     table = {(method, path): terms for method, path, terms in prices}
-    return lambda method, path: table.get((method, path)) or table.get(("*", path))
+    return lambda method, path: table.get((method, path)) or (table.get(("*", path)) if method != "OPTIONS" else None)
