@@ -91,9 +91,13 @@ def test_a_channel_is_opened_paid_over_settled_and_ended(tally: Any, workspace: 
     assert (status, settled["settled"][0]["amount"], len(settled["transactions"])) == (0, spent, 1)
     assert tally("agent", "channel", "settle")[1]["settled"] == []
     shown = tally("agent", "channel", "show", wanted)[1]
-    assert (shown["claimed"], shown["state"]) == (spent, "open")
+    assert (shown["claimed"], shown["state"], shown["beyond_receipts"]) == (spent, "open", "0")
+    status, error = tally("agent", "channel", "refund", wanted, "0.5", "--as", "stranger")
+    assert (status, error["code"]) == (3, "deposits: not the payee")
+    status, given = tally("agent", "channel", "refund", wanted, "0.1", "--as", "shop")
+    assert (status, given["deposit"]) == (0, str(61 * 10**17))
     status, ended = tally("agent", "channel", "close", wanted, "--as", "shop", "--yes")
-    assert (status, ended["claimed"], ended["returned"]) == (0, spent, str(6 * 10**18 - int(spent)))
+    assert (status, ended["claimed"], ended["returned"]) == (0, spent, str(61 * 10**17 - int(spent)))
     assert tally("agent", "channel", "show", wanted)[1]["state"] == "closed"
     status, error = tally("agent", "channel", "close", wanted, "--as", "shop", "--yes")
     assert (status, error["code"]) == (3, "books: closed")
@@ -173,6 +177,7 @@ constraints = [{{ argument = 2, is = "{address_of(path, "bot")}" }}, {{ argument
         (("top-up", "ab" * 32, "1"), "channel.not_ours"),
         (("show", "ab" * 32), "channel.not_ours"),
         (("close", "ab" * 32, "--yes"), "channel.not_ours"),
+        (("refund", "ab" * 32, "1"), "channel.not_ours"),
         (("withdraw", "ab" * 32), "channel.not_ours"),
         (("call", "zz", "http://127.0.0.1:1", "--max", "1"), "cli.channel"),
         (("call", "ab" * 32, "http://127.0.0.1:1", "--max", "1"), "channel.not_ours"),

@@ -183,6 +183,23 @@ def close(output: Output, tally: Tally, channel_id: str, token: str, by: str, ye
     )  # fmt: skip
 
 
+@channel.command("refund")
+@_at
+@click.argument("amount")
+@_TOKEN
+@by_option
+def refund(output: Output, tally: Tally, channel_id: str, amount: str, token: str, by: str) -> None:
+    """Give AMOUNT back into a channel, as its payee; the payer spends it there, or has it back at the end."""
+    desk, coin = tally.agents.channels, read_coin(tally.node, token)
+    account = desk.account(_to_id(channel_id))
+    units = coin.parse(amount, "AMOUNT")
+    receipt = desk.refund(account.id, coin, units, by)
+    output.result(
+        {**_paid(tally, account, token), "transaction": "0x" + receipt.transaction_hash.hex()},
+        f"{coin.named(units)} are the payer's again",
+    )
+
+
 @channel.command("withdraw")
 @_at
 @by_option

@@ -190,6 +190,17 @@ class Channels:
         self.paid.record_claimed(channel, standing.claimed, time.time())
         return standing, receipt
 
+    def refund(self, channel: bytes, coin: Coin, units: int, by: str) -> TxReceipt:
+        """Give so much back into a channel, as its payee: it is the payer's to spend there or to get back at its end.
+
+        raises  InvalidInput "channel.not_ours"; Rejected "deposits: not the payee", "books: closed", "coin.balance"
+        """
+        contract, account = self.contract(coin.address), self.account(channel)
+        with senders.outbox_of(self._tally, by) as outbox:
+            coin.approve(outbox, contract.address, units)
+        call = contract.refund(account.terms, units, value=units if coin.is_native else 0)
+        return senders.send(self._tally, by, call, f"refund {channel.hex()}")
+
     def account(self, channel: bytes) -> Account:
         """Return what the payee's book says of a channel; raises InvalidInput "channel.not_ours"."""
         found = self.paid.account(channel)
