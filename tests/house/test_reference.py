@@ -109,7 +109,7 @@ def _fault(mention: str) -> str:
             options = {name for parameter in command.params for name in parameter.opts} | {"--help", "--version"}
             if word.partition("=")[0] not in options:
                 return f"`tally {mention}`: no option {word}"
-        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z-]*", word):
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z0-9-]*", word):
             found = command.get_command(click.Context(command), word)
             if found is None:
                 return f"`tally {mention}`: no command {word}"
