@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
+from tallystick.agents.payments.operation import Operation
 from tallystick.agents.payments.terms import Flow
+from tallystick.core.errors import InvalidInput
 from tallystick.services.paywall.asgi import Paywall, by_path
 from tests.cli.agent_kit import address_of, make_token, open_tally
 
@@ -146,3 +153,46 @@ def test_what_cannot_be_asked_is_said(
     status, told = tally("agent", *arguments, *token)
     assert status
     assert told["code"] == code
+
+
+def test_a_price_on_predictions_is_in_a_token_and_settled_here_or_by_another(workspace: Path, coin: str) -> None:
+    from tallystick.cli.serve import sell
+
+    with open_tally(workspace) as opened:
+        assert sell(opened, "0.01", coin, "shop", "own", None) is not None
+        assert sell(opened, "0.01", coin, "shop", "http://127.0.0.1:1", "https://models.example") is not None
+        with pytest.raises(InvalidInput) as caught:
+            sell(opened, "0.01", None, "shop", "own", None)
+        assert caught.value.code == "serve.token"
+        with pytest.raises(InvalidInput):
+            sell(opened, "0.01", coin, "shop", "not a URL", None)
+
+
+@pytest.mark.long
+def test_two_facilitators_of_one_workspace_settle_one_payment_by_one_transaction(workspace: Path, coin: str) -> None:
+    command = [sys.executable, "-m", "tallystick", "agent", "facilitator", "-w", str(workspace), "--json"]
+    started = [
+        subprocess.Popen([*command, "--token", coin, "--port", "0"], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        urls = [json.loads(process.stdout.readline())["url"] for process in started]
+        with open_tally(workspace) as opened:
+            desk, what = opened.agents.payments, Operation.of_http("GET", "http://shop/")
+            payment = desk.purse([coin], "1").pay(desk.terms("0.01", coin, "shop").challenge(what), what, "").payment
+        body = {
+            "x402Version": 2, "paymentPayload": payment.to_dict(),
+            "paymentRequirements": dict(payment.accepted.raw),
+        }  # fmt: skip
+        with ThreadPoolExecutor(4) as threads:
+            told = list(threads.map(lambda url: httpx.post(f"{url}/settle", json=body, timeout=60).json(), urls * 2))
+        assert len({one["transaction"] for one in told}) == 1
+        assert all(one["success"] for one in told)
+        for process in started:
+            process.terminate()
+        assert [process.wait(30) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            process.stdout.close()

@@ -65,7 +65,7 @@ def command(
 
     anchorer = tally.inference.anchorer(name) if anchor_every > 0 else None
     cadence = Cadence(anchor_s=anchor_every) if anchor_every > 0 else Cadence()
-    till = None if price is None else _till(tally, price, token, pay_to, facilitator, origin)
+    till = None if price is None else sell(tally, price, token, pay_to, facilitator, origin)
     with tally.inference.writer(name) as log:
         deployment = _deploy(output, tally, model, log, name)
 
@@ -83,7 +83,7 @@ def command(
         )  # fmt: skip
 
 
-def _till(tally: Tally, price: str, token: str | None, pay_to: str, facilitator: str, origin: str | None) -> Till:
+def sell(tally: Tally, price: str, token: str | None, pay_to: str, facilitator: str, origin: str | None) -> Till:
     """Return what sells predictions; the settlements that a crash left open are taken up on the way."""
     from tallystick.services.gateway.till import Till
 
