@@ -14,13 +14,15 @@ import orjson
 from tallystick.cli.agent_door import FILE, at_wallet, open_policy
 from tallystick.cli.main import EXIT_FAULTS_FOUND
 from tallystick.cli.output import Output
-from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import LOOP_PLAN_BYTES_MAX, PASSPHRASE_BYTES_MAX, SANDBOX_PROGRAM_BYTES_MAX
 from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
     from tallystick.agents.loop import Called, Planner, Run, Tool
+    from tallystick.agents.payments.purse import Purse
+    from tallystick.tally.agents.planning import Planning
+    from tallystick.tally.agents.reasons import Reasons
     from tallystick.tally.agents.wallet import Wallet
 
 KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
@@ -33,7 +35,7 @@ KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
 @click.option("--plan", type=FILE, help="A script or rules in TOML instead of a model.")
 @click.option("--endpoint", help="Address of a chat completions interface, https://…/v1 or on this machine.")
 @click.option("--model", default="", help="Which of the endpoint's models.")
-@click.option("--key-file", type=FILE, help=f"The endpoint's key; {KEY_VARIABLE} of the environment if left out.")
+@click.option("--key-file", type=FILE, help=f"The endpoint's key, yours alone; else {KEY_VARIABLE} is read.")
 @click.option("--tool", "code", type=FILE, multiple=True, help="A Python file that is a tool; runs in the sandbox.")
 @click.option("--buy-in", "token", help="Let it fetch from the web and pay in this token, by its address.")
 @click.option("--buy-max", default="0", show_default=True, help="The most for one answer.")
@@ -42,7 +44,7 @@ KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
 @click.option("--policy", "names", type=FILE, help="The policy whose names for coins and payees are used.")
 @click.option("--steps", type=click.IntRange(1, 1_000), default=32, show_default=True, help="Messages of the planner.")
 @click.option("--asked-by", default="a person at the command line", show_default=True, help="Who asked.")
-@click.option("--transcript", type=FILE, help="Where all that was read, said and called goes, as JSON.")
+@click.option("--transcript", type=FILE, help="A new file for all that is read, said and called, as JSON.")
 def run(
     output: Output,
     tally: Tally,
@@ -66,41 +68,68 @@ def run(
     """Let a planner reach GOAL with WALLET, as the key SESSION signs; end with 1 where it did not answer.
 
     The planner is a model behind --endpoint, or a --plan. It is told the wallet's limits and gets tools to read them,
-    to pay and to propose, beside each --tool. What it may do is decided by the wallet alone.
+    to pay and to propose, beside each --tool. What it may do is decided by the wallet alone. The --transcript grows
+    with the run, so it is there however that ends; docs/spec/agent-run.md says what is in it.
     """
-    from tallystick.tally.agents.planning import Planning
+    from tallystick.services.extra import agents_extra
 
+    with agents_extra():
+        from tallystick.agents.loop import RunBounds, Toolbox
+        from tallystick.agents.loop import run as run_loop
+        from tallystick.agents.loop.code import read_code_tool
+        from tallystick.tally.agents.planning import Planning
+
+    if token is None and (hosts or buy_daily or buy_max != "0"):
+        raise click.UsageError("--buy-max, --buy-daily and --host say how to buy: name what is paid with by --buy-in")
     planning = Planning(tally, wallet, session, asked_by, open_policy(names) if names else None)
     tools = planning.tools()
     if token is not None:
-        from tallystick.services.buying import buying_tool
 
-        purse = tally.agents.payments.purse(
-            [token], buy_max, buy_daily, wallet=wallet.address, session=session, told=output.note
-        )
-        tools.append(buying_tool(purse, frozenset(hosts) or None))
+        def lend(why: Reasons) -> Purse:
+            return tally.agents.payments.purse(
+                [token], buy_max, buy_daily, wallet=wallet.address, session=session, why=why, told=output.note
+            )
+
+        tools.append(_buying(lend, planning, goal, hosts))
     with _planner(plan, endpoint, model, key_file) as planner:
-        made = _run(tools, planner, goal, planning.briefing(), code, steps, _teller(output))
-    if transcript is not None:
-        write_atomic(transcript, orjson.dumps(made.to_dict(), option=orjson.OPT_INDENT_2), mode=0o600)
+        tools += [read_code_tool(read_bounded(path, SANDBOX_PROGRAM_BYTES_MAX)) for path in code]
+        made = run_loop(
+            goal,
+            planner,
+            Toolbox(tools),
+            briefing=planning.briefing(),
+            bounds=RunBounds(steps=steps),
+            told=_teller(output),
+            kept=_Transcript(transcript).keep if transcript is not None else None,
+        )
     _show(output, made)
     return 0 if made.ending == "answered" else EXIT_FAULTS_FOUND
 
 
-def _run(
-    tools: list[Tool],
-    planner: Planner,
-    goal: str,
-    briefing: str,
-    code: tuple[Path, ...],
-    steps: int,
-    told: Callable[[Called], None],
-) -> Run:
-    from tallystick.agents.loop import RunBounds, Toolbox, run
-    from tallystick.agents.loop.code import read_code_tool
+def _buying(lend: Callable[[Reasons], Purse], planning: Planning, goal: str, hosts: tuple[str, ...]) -> Tool:
+    """Return the tool that buys; limits that mean nothing are refused before anything is planned."""
+    from tallystick.agents.loop import Moment
+    from tallystick.services.buying import buying_tool
 
-    own = [read_code_tool(read_bounded(path, SANDBOX_PROGRAM_BYTES_MAX)) for path in code]
-    return run(goal, planner, Toolbox([*tools, *own]), briefing=briefing, bounds=RunBounds(steps=steps), told=told)
+    def lend_at(moment: Moment) -> Purse:
+        return lend(planning.reasons(goal, moment))
+
+    lend_at(Moment(goal, "", bytes(32), b""))
+    return buying_tool(lend_at, frozenset(hosts) or None)
+
+
+class _Transcript:
+    """A new file that holds the run so far; what an earlier run left there is evidence, and stays."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_new = True
+
+    def keep(self, made: Run) -> None:
+        """Have the file hold the run; raises InvalidInput "files.exists" where there was one before it."""
+        data = orjson.dumps(made.to_dict(), option=orjson.OPT_INDENT_2)
+        write_atomic(self._path, data, mode=0o600, new=self._is_new)
+        self._is_new = False
 
 
 @contextmanager
@@ -125,10 +154,7 @@ def _planner(plan: Path | None, endpoint: str | None, model: str, key_file: Path
 def _key(file: Path | None) -> str:
     if file is None:
         return os.environ.get(KEY_VARIABLE, "")
-    key = read_bounded(file, PASSPHRASE_BYTES_MAX).strip()
-    if not key.isascii() or not key.decode("ascii", "replace").isprintable():
-        raise InvalidInput("cli.key_file", "not a key", expected="one line of printable ASCII")
-    return key.decode("ascii")
+    return read_bounded(file, PASSPHRASE_BYTES_MAX, private=True).decode("utf-8", "replace").strip()
 
 
 def _teller(output: Output) -> Callable[[Called], None]:
