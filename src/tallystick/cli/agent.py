@@ -18,6 +18,8 @@ from tallystick.cli.agent_facilitator import facilitator
 from tallystick.cli.agent_feedback import feedback
 from tallystick.cli.agent_identity import identity
 from tallystick.cli.agent_intent import intent
+from tallystick.cli.agent_invoice import invoice
+from tallystick.cli.agent_ledger import ledger
 from tallystick.cli.agent_mcp import mcp
 from tallystick.cli.agent_owner import owner
 from tallystick.cli.agent_payments import fetch, payments
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 SECTIONS = {
     "A wallet and what it may do": ("new", "wallet", "policy", "session", "owner"),
     "Acting": ("pay", "act", "run", "queue", "approve", "veto"),
-    "Buying and selling": ("fetch", "channel", "payments", "facilitator"),
-    "Watching": ("audit", "intent"),
+    "Buying and selling": ("fetch", "channel", "payments", "facilitator", "invoice"),
+    "Watching": ("audit", "ledger", "intent"),
     "Stopping": ("rehearse", "freeze", "extend-freeze", "unfreeze", "bump-epoch", "heartbeat"),
     "Speaking": ("mcp", "a2a"),
     "In public": ("identity", "feedback", "validation", "credential"),
@@ -86,6 +88,8 @@ for member in (
     credential,
     fetch,
     payments,
+    invoice,
+    ledger,
     facilitator,
     channel,
 ):

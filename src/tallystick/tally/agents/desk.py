@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tallystick.agents.bookkeeping.ledger import Ledger
+from tallystick.agents.bookkeeping.lines import Period
 from tallystick.agents.clones import original_of
 from tallystick.agents.intents_openings import OpeningStore
 from tallystick.agents.intents_store import IntentStore
@@ -21,6 +23,8 @@ from tallystick.tally.agents.channels import Channels
 from tallystick.tally.agents.credentials import Credentials
 from tallystick.tally.agents.feedback import Opinions
 from tallystick.tally.agents.identities import Identities
+from tallystick.tally.agents.invoices import Invoices
+from tallystick.tally.agents.ledger import read_ledger
 from tallystick.tally.agents.payments import Payments
 from tallystick.tally.agents.registries import Registries
 from tallystick.tally.agents.senders import address_of
@@ -119,9 +123,18 @@ class Agents:
         """Channels that are paid over, and those that pay."""
         return Channels(self._tally)
 
+    @cached_property
+    def invoices(self) -> Invoices:
+        """What is billed."""
+        return Invoices(self._tally)
+
+    def ledger(self, wallet: str | None = None, period: Period | None = None, tokens: Sequence[str] = ()) -> Ledger:
+        """Return all that came, went and is promised, held against the chain; as `tally.agents.ledger.read_ledger`."""
+        return read_ledger(self._tally, wallet, period, tokens)
+
     def close(self) -> None:
-        """Close the books of payments and channels."""
-        for name in ("payments", "channels"):
+        """Close the books of payments, channels and invoices."""
+        for name in ("payments", "channels", "invoices"):
             part = self.__dict__.pop(name, None)
             if part is not None:
                 part.close()
