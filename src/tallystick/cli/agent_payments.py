@@ -154,7 +154,10 @@ def forget_payee(output: Output, tally: Tally, origin: str, yes: bool) -> None:
     output.confirm(f"Let {origin} name another payee?", yes)
     count = _purse(tally).forget_payee(origin)
     if not count:
-        raise InvalidInput("payment.origin", "nobody was paid there", got=ascii(origin)[:80])
+        raise InvalidInput(
+            "payment.origin", "nobody was paid there", expected="scheme://host:port", got=ascii(origin)[:80],
+            hint="`tally agent payments list` shows what was bought where",
+        )  # fmt: skip
     output.result({"origin": origin, "forgotten": count}, f"forgotten: {origin}")
 
 

@@ -201,8 +201,9 @@ class Purse:
         first = self._book.pin(origin, one.network, payee, self._clock())
         if first != payee:
             raise Rejected(
-                "payment.other_payee", "another payee was named here at the same time", expected=first, got=payee
-            )
+                "payment.other_payee", "another payee was named here at the same time", expected=first, got=payee,
+                hint="say whom you mean to pay",
+            )  # fmt: skip
 
     def _sign(self, requirements: Requirements, payer: Payer, challenge: Challenge, operation: Operation) -> Booked:
         payment_id, payee, now_s = secrets.token_hex(16), parse_address(requirements.pay_to), self._clock()
@@ -223,6 +224,7 @@ class Purse:
                 "more would be paid in a day than may be",
                 expected=f"at most {daily}",
                 got=f"{error.spent} spent, {requirements.amount} asked for",
+                hint="wait, or raise the daily limit; what is undecided counts as spent",
             ) from None
         if candidate is None:
             raise Rejected("payment.slots", "every slot of this period is used", hint="wait for the next period")
