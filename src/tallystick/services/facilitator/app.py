@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -57,12 +57,17 @@ class FacilitatorDoor:
     tokens  of clients that may ask; none: anybody may
     """
 
-    def __init__(self, offers: Collection[Offer], tokens: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        offers: Collection[Offer],
+        tokens: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._offers = {(one.scheme.name, one.network): one for one in offers}
         self._tokens = tuple(token.encode() for token in tokens)
         self._threads = ThreadPoolExecutor(FACILITATOR_THREADS, "facilitator")
-        self._clients = Rates(FACILITATOR_RATE, FACILITATOR_BURST, time.monotonic)
-        self._payers = Rates(FACILITATOR_PAYER_RATE, FACILITATOR_PAYER_BURST, time.monotonic)
+        self._clients = Rates(FACILITATOR_RATE, FACILITATOR_BURST, clock)
+        self._payers = Rates(FACILITATOR_PAYER_RATE, FACILITATOR_PAYER_BURST, clock)
         self._waiting = 0
 
     def close(self) -> None:
