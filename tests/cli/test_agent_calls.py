@@ -74,7 +74,7 @@ def test_any_call_is_proposed_and_people_read_in_words_what_they_let_pass(
     capsys.readouterr()
     assert run(["agent", "approve", "bot", item["item"], "--as", "boss", "--yes"]) == 0
     assert "moves 30 USD" in capsys.readouterr().err
-    assert tally("agent", "queue", "run", "bot", item["item"])[1]["state"] == "over"
+    assert tally("agent", "queue", "run", "bot", item["item"])[1]["state"] == "ran"
     assert tally("agent", "audit", "bot", "--policy", "bot.toml")[0] == 0
 
 
@@ -99,7 +99,7 @@ def test_an_item_of_what_is_no_token_is_still_shown_and_vetoed(tally: Any, token
         words = tally("agent", "queue", "show", "bot", item["item"])[1]["words"]
         assert len(words) == 3 if call[0] == TRANSFER else 2, words
         assert "which is no token" in words[1] or call[0] != TRANSFER
-        assert tally("agent", "veto", "bot", item["item"], "--as", "bot")[1]["state"] == "over"
+        assert tally("agent", "veto", "bot", item["item"], "--as", "bot")[1]["state"] == "vetoed"
 
 
 def test_a_record_commits_to_files_and_opens_for_whoever_has_their_salts(

@@ -20,7 +20,10 @@ def test_a_session_pays_within_its_budget_and_no_more(tally: Any, token: str) ->
     assert (status, error["code"]) == (3, "payees: not allowed")
     held = tally("agent", "wallet", "show", "bot")[1]["holds"]
     assert [one["amount"] for one in held] == ["0", "83.5"]
-    assert tally("agent", "session", "list", "bot")[1]["sessions"][0]["denials"] == 3
+    (listed,) = tally("agent", "session", "list", "bot")[1]["sessions"]
+    counted = ("operations", "operations_max", "denials", "denials_max")
+    assert [listed[one] for one in counted] == [5, 100, 3, 5]
+    assert 3_500_000 <= int(listed["budgets"][token]["left"]) < 4_000_000  # 20 at once, 16.5 paid, what came in since
 
 
 def test_a_key_without_a_session_does_nothing(tally: Any, token: str) -> None:
@@ -37,12 +40,16 @@ def test_what_is_beyond_the_cap_passes_with_an_approval(tally: Any, token: str) 
     assert (status, error["code"], "--as" in error["hint"]) == (3, "queue: not an approver", True)
     assert tally("agent", "approve", "bot", item["item"], "--as", "boss")[0] == 2  # it asks
     assert tally("agent", "approve", "bot", item["item"], "--as", "boss", "--yes")[1]["approvals"] == 1
-    assert tally("agent", "queue", "run", "bot", item["item"])[1]["state"] == "over"
+    status, ran = tally("agent", "queue", "run", "bot", item["item"])
+    assert (status, ran["state"], ran["spent"], ran["intent"]) == (0, "ran", "30000000", item["intent"])
     assert tally("agent", "queue", "run", "bot", item["item"])[1]["code"] == "queue: not open"
     status, other = tally(*propose)
-    assert tally("agent", "veto", "bot", other["item"], "--as", "guard")[1]["state"] == "over"
+    assert tally("agent", "veto", "bot", other["item"], "--as", "guard")[1]["state"] == "vetoed"
+    assert tally(*propose)[1]["state"] == "open"
+    tally("agent", "freeze", "bot", "--as", "guard", "--yes")
     assert tally("agent", "queue", "list", "bot")[1]["items"] == []
-    assert len(tally("agent", "queue", "list", "bot", "--all")[1]["items"]) == 2
+    ended = tally("agent", "queue", "list", "bot", "--all")[1]["items"]
+    assert [one["state"] for one in ended] == ["void", "vetoed", "ran"]
 
 
 def test_a_guardian_freezes_at_once_and_the_owner_still_sweeps(tally: Any, token: str) -> None:
@@ -63,7 +70,10 @@ def test_a_guardian_freezes_at_once_and_the_owner_still_sweeps(tally: Any, token
 
 
 def test_sessions_are_lowered_at_once_and_raised_by_announcement(tally: Any, token: str) -> None:
-    assert tally("agent", "session", "level", "bot", "bot", "propose", "--as", "guard")[0] == 0
+    status, lowered = tally("agent", "session", "level", "bot", "bot", "propose", "--as", "guard")
+    assert (status, [one["deed"] for one in lowered["sent"]]) == (0, ["set"])
+    status, error = tally("agent", "session", "level", "bot", "bot", "bounded", "--as", "guard")
+    assert (status, error["code"]) == (3, "changes: not the owner"), "a guardian raises nobody, not by the owner's key"
     for amount in ("1", "2"):  # the second is another call in the same block
         status, error = tally("agent", "pay", "bot", "bot", "shop", amount, "--token", token, *FOR)
         assert (status, error["code"]) == (3, "sessions: level too low")
@@ -96,6 +106,7 @@ def test_a_policy_is_checked_explained_compared_and_replayed(tally: Any, token: 
     assert tally("agent", "policy", "diff", "bot", "tight.toml")[0] == 1
     replayed = tally("agent", "policy", "simulate", "bot", "tight.toml")[1]
     assert (replayed["acts"], replayed["refused_now"][0]["reason"]) == (1, "rules: over the cap")
+    assert (replayed["done"], replayed["refused"]) == (1, 0)
     assert tally("agent", "policy", "export", "bot", "now.toml")[0] == 0
     assert tally("agent", "policy", "diff", "bot", "now.toml")[0] == 0
 

@@ -233,3 +233,12 @@ def test_a_name_from_the_chain_cannot_speak_to_the_terminal(
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert "evil\\x1b[2J[red]\\n" in printed
+
+
+def test_a_key_is_shown_by_what_others_know_it_by(tally: Any, workspace: Path) -> None:
+    status, made = tally("key", "show", "ann")
+    assert (status, made["kind"]) == (0, "secp256k1")
+    assert tally("key", "show", "ann") == (0, made), "made once"
+    listed = tally("key", "list")[1]["keys"]
+    assert [one["public"] for one in listed if one["name"] == "ann"] == [made["public"]]
+    assert tally("key", "show", "../ann")[0] == 2

@@ -9,6 +9,7 @@ import click
 from tallystick.chain.coin import NATIVE, read_coin
 from tallystick.cli.agent_door import at_wallet
 from tallystick.cli.agent_reasons import call_arguments, calldata_of, reasons_of, why_options
+from tallystick.cli.agent_wallet import amount_words
 from tallystick.cli.output import Output
 from tallystick.tally import Tally
 from tallystick.tally.agents.acting import ACT_GAS
@@ -31,8 +32,15 @@ def pay(
 ) -> None:
     """Pay AMOUNT to PAYEE from WALLET, as the key SESSION signs; this workspace's account pays for the gas."""
     coin, reasons = read_coin(tally.node, token), reasons_of(why)
-    done = wallet.acting.pay(session, coin, tally.agents.address(payee), coin.parse(amount, "AMOUNT"), reasons)
-    output.result({"wallet": wallet.address, **done.to_dict()})
+    to, units = tally.agents.address(payee), coin.parse(amount, "AMOUNT")
+    done = wallet.acting.pay(session, coin, to, units, reasons)
+    text = [
+        f"paid {amount_words(coin, units)} to {to}, for {done.gas_used:,} gas",
+        f"link         {done.link.seq} of the audit chain of {wallet.address}",
+        f"intent       {done.intent_hash.hex()}",
+        f"transaction  0x{done.transaction.hex()}",
+    ]
+    output.result({"wallet": wallet.address, **done.to_dict()}, text)
 
 
 @click.command("act")

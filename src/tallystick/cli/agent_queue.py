@@ -34,16 +34,16 @@ def queue() -> None:
 @at_wallet
 @click.option("--all", "everything", is_flag=True, help="Also what is over.")
 def list_(output: Output, tally: Tally, wallet: Wallet, everything: bool) -> None:
-    """List the items of WALLET's queue, the newest first."""
+    """List the items of WALLET's queue, the newest first, and with --all how each ended."""
     found = [one for one in wallet.queue.items() if everything or one.words == "open"]
     now_s = tally.node.block().timestamp
     rows = [
         (one.id.hex(), one.words, one.item.session, one.item.target, one.state.approvals,
-         in_words(one.item.expires, now_s))
+         in_words(one.item.proposed_at, now_s), in_words(one.item.expires, now_s))
         for one in found
     ]  # fmt: skip
     value = {"wallet": wallet.address, "items": [one.to_dict() for one in found]}
-    columns = ("item", "", "session", "target", "approvals", "expires")
+    columns = ("item", "", "session", "target", "approvals", "proposed", "expires")
     output.result(value, table("items", columns, rows) if rows else "nothing waits; --all shows what is over")
 
 
@@ -54,11 +54,9 @@ def show(output: Output, tally: Tally, wallet: Wallet, item: str) -> None:
     """Show ITEM of WALLET's queue: what it does, in words, and what its session says that it is for."""
     found = wallet.queue.find(to_item(item))
     words, state = wallet.queue.say(found.item), found.state
-    until = say_time(found.item.expires)
-    output.result(
-        {**found.to_dict(), "words": list(words)},
-        [*words, f"{found.words}, with {state.approvals} approvals; until {until}"],
-    )
+    asked, until = say_time(found.item.proposed_at), say_time(found.item.expires)
+    stands = f"{found.words}, with {state.approvals} approvals; proposed {asked}, can run until {until}"
+    output.result({**found.to_dict(), "words": list(words)}, [*words, stands])
 
 
 @queue.command("pay")
@@ -132,8 +130,8 @@ def propose(
 @click.argument("item")
 def run(output: Output, tally: Tally, wallet: Wallet, item: str) -> None:
     """Run ITEM, whose time has come; anybody may."""
-    wallet.queue.run(to_item(item))
-    show_item(output, wallet.queue.find(to_item(item)))
+    done = wallet.queue.run(to_item(item))
+    output.result({**wallet.queue.find(to_item(item)).to_dict(), **done.to_dict()})
 
 
 @click.command("approve")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.agents.policy.document import Rates, Session
-from tallystick.agents.policy.durations import say_time
+from tallystick.agents.policy.durations import format_duration, say_time
+from tallystick.agents.policy.explaining import spendable
 from tallystick.agents.policy.nouns import AMOUNT_MAX, NOBODY, Level, Scope
 from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.cli.agent_door import at_wallet, by_option, show_applied, yes_option
@@ -17,6 +18,7 @@ from tallystick.core.errors import InvalidInput
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
+    from tallystick.agents.policy.change.live import LiveAccount
     from tallystick.tally.agents.wallet import Wallet
 
 _LEVEL = click.Choice([one.name.lower() for one in Level])
@@ -129,23 +131,46 @@ def accrue(output: Output, tally: Tally, wallet: Wallet, key: str, token: str) -
 @session.command("list")
 @at_wallet
 def list_(output: Output, tally: Tally, wallet: Wallet) -> None:
-    """List the sessions, with what they have left."""
+    """List the sessions: what each may spend now, how much it did and how often it was refused."""
     live = wallet.live()
-    found = [_facts(one, live.state.sessions[one.key].denials.count) for one in live.policy.sessions]
-    rows = [(one["session"], one["level"], say_time(int(str(one["valid_until"])))) for one in found]
-    listed = (
-        table("sessions", ("key", "level", "until"), rows) if rows else "none: `tally agent session grant` makes one"
-    )
+    found = [_facts(one, live) for one in live.policy.sessions]
+    columns = ("key", "level", "until", "may spend now", "operations", "refusals")
+    rows = [_row(tally, one, live) for one in live.policy.sessions]
+    listed = table("sessions", columns, rows) if rows else "none: `tally agent session grant` makes one"
     output.result({"wallet": wallet.address, "sessions": found}, listed)
 
 
-def _facts(one: Session, denials: int) -> dict[str, object]:
-    budgets = {token: rates.to_dict() for token, rates in one.budgets.items()}
+def _facts(one: Session, live: LiveAccount) -> dict[str, object]:
+    known = live.state.sessions[one.key]
     return {
         "session": one.key,
         "level": one.level.name.lower(),
         "valid_after": one.valid_after,
         "valid_until": one.valid_until,
-        "denials": denials,
-        "budgets": budgets,
+        "operations": known.operations.within(one.operations_s, live.at),
+        "operations_max": one.operations,
+        "operations_s": one.operations_s,
+        "denials": known.denials.within(one.denials_s, live.at),
+        "denials_max": one.denials,
+        "denials_s": one.denials_s,
+        "budgets": {
+            token: {**rates.to_dict(), "left": str(spendable(live.state, one.key, token, live.at))}
+            for token, rates in one.budgets.items()
+        },
     }
+
+
+def _row(tally: Tally, one: Session, live: LiveAccount) -> tuple[str, ...]:
+    known = live.state.sessions[one.key]
+    operations = known.operations.within(one.operations_s, live.at)
+    denials = known.denials.within(one.denials_s, live.at)
+    coins = {token: read_coin(tally.node, token) for token in one.budgets}
+    left = [coin.named(spendable(live.state, one.key, token, live.at)) for token, coin in coins.items()]
+    return (
+        one.key,
+        one.level.name.lower(),
+        say_time(one.valid_until),
+        ", ".join(left) if one.level >= Level.BOUNDED else "nothing alone",
+        f"{operations} of {one.operations} in {format_duration(one.operations_s)}",
+        f"{denials} of {one.denials} in {format_duration(one.denials_s)}" if one.denials else "not counted",
+    )

@@ -117,7 +117,7 @@ def _named(coin: Mapping[str, object]) -> str:
     return str(coin["symbol"]) or ("native coin" if coin["address"] == NATIVE else f"of the token {coin['address']}")
 
 
-def _sent(coin: Coin, units: int) -> str:
+def amount_words(coin: Coin, units: int) -> str:
     """Return an amount of a coin as people read it, also where it calls itself nothing."""
     return coin.named(units) if coin.symbol else f"{coin.format(units)} {_named(coin.to_dict())}"
 
@@ -133,7 +133,7 @@ def fund(output: Output, tally: Tally, wallet: Wallet, amount: str, token: str) 
     wallet.fund(coin, units)
     output.result(
         {"wallet": wallet.address, "sent": coin.format(units), "coin": coin.to_dict()},
-        f"sent {_sent(coin, units)} to {wallet.address}",
+        f"sent {amount_words(coin, units)} to {wallet.address}",
     )
 
 
@@ -157,9 +157,9 @@ def sweep(output: Output, tally: Tally, wallet: Wallet, token: str, receiver: st
     coin = read_coin(tally.node, token)
     to = tally.agents.address(receiver) if receiver else tally.account.address
     held = coin.balance(tally.node, wallet.address)
-    output.confirm(f"Send {_sent(coin, held)} from {wallet.address} to {to}?", yes)
+    output.confirm(f"Send {amount_words(coin, held)} from {wallet.address} to {to}?", yes)
     wallet.sweep(coin.address, to)
     output.result(
         {"wallet": wallet.address, "swept": coin.format(held), "coin": coin.to_dict(), "receiver": to},
-        f"sent {_sent(coin, held)} from {wallet.address} to {to}",
+        f"sent {amount_words(coin, held)} from {wallet.address} to {to}",
     )

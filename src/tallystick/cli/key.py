@@ -44,6 +44,15 @@ def import_(output: Output, tally: Tally, name: str, keystore: Path) -> None:
     _show(output, tally.workspace.keyring.import_keystore(name, document, ask_passphrase))
 
 
+@command.command("show")
+@click.argument("name")
+@in_workspace
+def show(output: Output, tally: Tally, name: str) -> None:
+    """Show what others know the account NAME by; on the embedded chain a development key is made at need."""
+    known = next((key for key in tally.workspace.keyring.list() if key.name == name), None)
+    _show(output, known or KeyInfo(name, "secp256k1", tally.secret(name).address))
+
+
 @command.command("list")
 @in_workspace
 def list_(output: Output, tally: Tally) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tallystick.agents.policy import read_policy
@@ -99,3 +101,16 @@ def test_an_explanation_says_what_each_agent_may_do_and_who_can_stop_it() -> Non
         assert said in words, words
     assert "deposit" not in "\n".join(sections[1].lines)
     assert "deposit" in "\n".join(sections[2].lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("max = 100", "max = 200"), ('call_cap = "25"', 'call_cap = "30"'), ("threshold = 1", "threshold = 2"),
+     (f'[payees.crook]\naddress = "{policies.STRANGER}"\ndenied = true\n', "")],
+)  # fmt: skip
+def test_changes_are_told_to_programs_in_json_alone(old: str, new: str) -> None:
+    changes = diff(whole(), read_policy(WHOLE.decode().replace(old, new, 1).encode()))
+    arguments = [one for change in changes for one in change.setter.to_dict()["arguments"]]  # type: ignore[attr-defined]
+    assert arguments
+    assert json.loads(json.dumps(arguments)) == arguments
+    assert not [one for one in arguments if isinstance(one, str) and "=" in one]  # no representation of Python's

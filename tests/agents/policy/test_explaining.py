@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.agents.policy.document import Policy
+from tallystick.agents.policy.document import Policy, Queue
 from tallystick.agents.policy.engine.decide import Action, decide
 from tallystick.agents.policy.engine.state import State, opening_state
 from tallystick.agents.policy.explaining import explain, spendable
@@ -90,3 +90,18 @@ def test_what_a_call_must_hold_is_told() -> None:
     policy = _at_level(Level.SUPERVISED)
     words = _told(policy, opening_state(policy, AT), AT)
     assert "taking at most 10 USD each, if 1 of its words is as prescribed" in words
+
+
+def test_what_it_may_not_do_alone_is_said_with_what_becomes_of_it() -> None:
+    policy = _at_level(Level.BOUNDED)
+    assert "beyond that it proposes; items pass with" in _told(policy, opening_state(policy, AT), AT)
+    bare = replace(policy, queue=Queue())
+    assert "beyond that it can do nothing: there is no queue" in _told(bare, opening_state(bare, AT), AT)
+
+
+def test_a_session_without_a_beginning_is_told_without_one() -> None:
+    policy = _at_level(Level.BOUNDED)
+    agent, helper = policy.sessions
+    for valid_after, said in ((0, "budgets; until "), (AT - 1, "budgets; from ")):
+        timed = replace(policy, sessions=(replace(agent, valid_after=valid_after), helper))
+        assert said in _told(timed, opening_state(timed, AT), AT)

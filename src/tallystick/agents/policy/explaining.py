@@ -115,11 +115,20 @@ def _session(policy: Policy, session: Session, state: State, at: int) -> Iterato
     if known.level >= Level.BOUNDED:
         yield from _alone(policy, session, known, state, at)
     if known.level >= Level.PROPOSE:
-        yield f"beyond that it proposes; items pass {words.say_queue(state.queue)}"
+        yield _proposing(known.level, state)
 
 
 def _window(session: Session) -> str:
-    return f"from {say_time(session.valid_after)} until {say_time(session.valid_until)}"
+    until = f"until {say_time(session.valid_until)}"
+    return f"from {say_time(session.valid_after)} {until}" if session.valid_after else until
+
+
+def _proposing(level: Level, state: State) -> str:
+    """Return what becomes of what it may not do alone."""
+    beyond = "beyond that " if level >= Level.BOUNDED else ""
+    if not state.queue.open_max:
+        return f"{beyond}it can do nothing: there is no queue to propose to"
+    return f"{beyond}it proposes; items pass {words.say_queue(state.queue)}"
 
 
 def _alone(policy: Policy, session: Session, known: SessionState, state: State, at: int) -> Iterator[str]:
@@ -166,14 +175,13 @@ def _newcomers(policy: Policy, state: State, at: int) -> Iterator[str]:
 
 
 def _counters(session: Session, known: SessionState, state: State, at: int) -> Iterator[str]:
-    is_now = at < known.operations.since + session.operations_s
-    done = known.operations.count if is_now else 0
+    done = known.operations.within(session.operations_s, at)
     yield (
         f"{session.operations} operations in {format_duration(session.operations_s)}, {done} are made; "
         "one more lowers it to propose"
     )
     if session.denials:
-        refused = known.denials.count if at < known.denials.since + session.denials_s else 0
+        refused = known.denials.within(session.denials_s, at)
         yield (
             f"{session.denials} refusals in {format_duration(session.denials_s)} lower it to propose; "
             f"{refused} are counted"

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick.agents.intents_store import IntentStore
 from tallystick.agents.policy.change.calls import Contracts
-from tallystick.chain.bindings.policy_queue import Item, ItemState, Proposed
+from tallystick.chain.bindings.policy_queue import Item, ItemRun, ItemState, Proposed, Vetoed
 from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.chain.facts import TxReceipt
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable, VerificationFailed
 from tallystick.core.ids import parse_address
 from tallystick.tally.agents import senders
+from tallystick.tally.agents.acting import Done, read_link
 
 if TYPE_CHECKING:
     from tallystick.tally.workspace import Tally
 
 _TRANSFER: Final = bytes.fromhex("a9059cbb") + bytes(12)  # transfer(address,uint256), to a whole address
 _TRANSFER_BYTES: Final = 68
+_ENDS: Final = {ItemRun.topic: "ran", Vetoed.topic: "vetoed"}
+_IDS_A_QUERY: Final = 100  # nodes take some hundreds of values for a topic
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """One item, and how it stands: "open", "over" where it ran, was vetoed or is of another epoch, or "expired"."""
+    """One item, and how it stands: "open", "expired", "ran", "vetoed", or "void" where its epoch is over."""
 
     id: bytes
     item: Item
@@ -63,7 +66,9 @@ class Queue:
         account = bytes(12) + bytes.fromhex(self._contracts.address[2:])
         topics = (Proposed.topic, None, account)
         logs = self._tally.node.logs(self._contracts.queue.address, topics, from_block=self._first_block)
-        return [self._waiting(Proposed.decode(log)) for log in reversed(logs)]
+        found = [Proposed.decode(log) for log in reversed(logs)]
+        ends = self._ends([one.id for one in found])
+        return [self._waiting(one, ends.get(one.id)) for one in found]
 
     def find(self, item: bytes) -> Waiting:
         """Return one item; raises InvalidInput "agent.item"."""
@@ -123,13 +128,31 @@ class Queue:
         """Take an item out of the queue; raises Rejected "queue: not yours to veto", "queue: not open"."""
         return senders.send(self._tally, by, self._contracts.queue.veto(item), f"veto {item.hex()} {by}")
 
-    def run(self, item: bytes) -> TxReceipt:
-        """Run an item whose time has come; raises Rejected with the queue's and the policy's reasons."""
-        call = self._contracts.queue.run(self._contracts.address, self.find(item).item)
-        return senders.send(self._tally, senders.OWN, call, f"run {item.hex()}")
+    def run(self, item: bytes) -> Done:
+        """Return what an item whose time has come became; raises Rejected with the queue's and the policy's reasons."""
+        address, wanted = self._contracts.address, self.find(item).item
+        call = self._contracts.queue.run(address, wanted)
+        receipt = senders.send(self._tally, senders.OWN, call, f"run {item.hex()}")
+        link = read_link(receipt.logs, address)
+        return Done(link, receipt.transaction_hash, wanted.intent_hash, receipt.gas_used)
 
-    def _waiting(self, proposed: Proposed) -> Waiting:
+    def _ends(self, ids: list[bytes]) -> dict[bytes, str]:
+        """Return how items ended, of those that ran or were vetoed."""
+        node, address = self._tally.node, self._contracts.queue.address
+        found: dict[bytes, str] = {}
+        for at in range(0, len(ids), _IDS_A_QUERY):
+            topics = (tuple(_ENDS), tuple(ids[at : at + _IDS_A_QUERY]))
+            logs = node.logs(address, topics, from_block=self._first_block)
+            found |= {log.topics[1]: _ENDS[log.topics[0]] for log in logs}
+        return found
+
+    def _waiting(self, proposed: Proposed, end: str | None = None) -> Waiting:
         state = self._contracts.queue.item_of(proposed.id)
-        is_past = senders.now_s(self._tally) > proposed.item.expires
-        words = "over" if not state.is_open else "expired" if is_past else "open"
-        return Waiting(proposed.id, proposed.item, state, words)
+        return Waiting(proposed.id, proposed.item, state, end or self._still(proposed))
+
+    def _still(self, proposed: Proposed) -> str:
+        """Return how an item stands that neither ran nor was vetoed; its id tells of which epoch it is."""
+        contracts = self._contracts
+        if contracts.queue.item_id(contracts.address, contracts.account.epoch(), proposed.item) != proposed.id:
+            return "void"
+        return "expired" if senders.now_s(self._tally) > proposed.item.expires else "open"

@@ -275,14 +275,14 @@ class Wallet:
         return self._change(live, (*live.policy.sessions, session))
 
     def set_level(self, session: str, level: Level, by: str = senders.OWN) -> Applied:
-        """Change what a session may do alone: lower at once, by whoever may; higher by the owner, announced."""
+        """Change what a session may do alone: lower at once, by whoever may; higher by the owner, announced.
+
+        raises  Rejected "roles: not a guardian", "changes: not the owner"
+        """
         live = self.live()
-        terms = self._session(live, session)
-        if level < terms.level:
-            self._send(self.contracts.account.set_level(session, level), f"level of {session} {level}", by)
-            return Applied((), ())
-        changed = replace(terms, level=level)
-        return self._change(live, tuple(changed if one.key == session else one for one in live.policy.sessions))
+        changed = replace(self._session(live, session), level=level)
+        sessions = tuple(changed if one.key == session else one for one in live.policy.sessions)
+        return self._change(live, sessions, by)
 
     def rotate(self, session: str, successor: str) -> TxReceipt:
         """Let a session go on under another key, its limits with it; raises Rejected "sessions: not live"."""
@@ -290,17 +290,23 @@ class Wallet:
 
     # --- parts
 
-    def _change(self, live: LiveAccount, sessions: tuple[Session, ...]) -> Applied:
-        return self._apply(live, live.plan_to(replace(live.policy, sessions=sessions), self._now_s()))
+    def _change(self, live: LiveAccount, sessions: tuple[Session, ...], by: str = senders.OWN) -> Applied:
+        return self._apply(live, live.plan_to(replace(live.policy, sessions=sessions), self._now_s()), by=by)
 
-    def _apply(self, live: LiveAccount, steps: tuple[Step, ...], told: Callable[[int], None] | None = None) -> Applied:
+    def _apply(
+        self,
+        live: LiveAccount,
+        steps: tuple[Step, ...],
+        told: Callable[[int], None] | None = None,
+        by: str = senders.OWN,
+    ) -> Applied:
         sent, waiting = [], []
         for number, step in enumerate(steps):
             call = live.contracts.call_of_step(step)
             if call is None:
                 waiting.append(step)
             else:
-                self._send(call, f"step {number} {step.deed.value} of {self.address}")
+                self._send(call, f"step {number} {step.deed.value} of {self.address}", by)
                 sent.append(step)
             if told is not None:
                 told(1)

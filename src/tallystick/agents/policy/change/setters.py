@@ -30,9 +30,19 @@ class Setter:
     arguments: tuple[object, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the setter as JSON members."""
-        shown = [one.hex() if isinstance(one, bytes) else str(one) for one in self.arguments]
+        """Return the setter as JSON members; numbers are decimal, a struct is its members."""
+        shown = [_shown(one) for one in self.arguments]
         return {"contract": self.home.value, "function": self.function, "arguments": shown}
+
+
+def _shown(argument: object) -> object:
+    if isinstance(argument, Session | Rule):
+        return argument.to_dict()
+    if isinstance(argument, Queue):
+        return dict(vars(argument))
+    if argument is None or isinstance(argument, bool):
+        return argument
+    return argument.hex() if isinstance(argument, bytes) else str(argument)
 
 
 def set_delays(terms: Terms) -> Setter:

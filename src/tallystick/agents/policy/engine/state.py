@@ -27,6 +27,10 @@ class Counter:
             return Counter(1, at)
         return Counter(min(self.count + 1, _COUNT_MAX), self.since)
 
+    def within(self, window_s: int, at: int) -> int:
+        """Return how many count at this instant: none once the window is over."""
+        return self.count if at < self.since + window_s else 0
+
 
 @dataclass(frozen=True)
 class SessionState:

@@ -51,6 +51,11 @@ class Simulation:
     state: State
 
     @property
+    def done(self) -> int:
+        """How many of the acts were done."""
+        return sum(one.was for one in self.replayed)
+
+    @property
     def refused_now(self) -> tuple[Replayed, ...]:
         """What was done and would have been refused."""
         return tuple(one for one in self.replayed if one.was and not one.is_now)
@@ -64,6 +69,8 @@ class Simulation:
         """Return the simulation as JSON members."""
         return {
             "acts": len(self.replayed),
+            "done": self.done,
+            "refused": len(self.replayed) - self.done,
             "refused_now": [one.to_dict() for one in self.refused_now],
             "passing_now": [one.to_dict() for one in self.passing_now],
             "gaps": list(self.gaps),
@@ -143,8 +150,8 @@ def _words(policy: Policy, act: Act) -> str:
 
 def lines(simulation: Simulation) -> Iterator[str]:
     """Yield the simulation in sentences: what changes, then what could not be told."""
-    done = sum(one.was for one in simulation.replayed)
-    yield f"{len(simulation.replayed)} acts: {done} were done, {len(simulation.replayed) - done} refused"
+    count, done = len(simulation.replayed), simulation.done
+    yield f"{count} acts: {done} were done, {count - done} refused"
     for one in simulation.refused_now:
         yield f"{say_time(one.at)}: would be refused ({one.reason}): {one.words}"
     for one in simulation.passing_now:
