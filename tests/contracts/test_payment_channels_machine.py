@@ -300,3 +300,16 @@ def test_an_account_that_its_token_blocks_holds_up_only_itself(ledger, refused):
     channels.wait(DELAY)
     channels.send(channels.contract.withdraw(other), channels.stranger)
     assert channels.held() == 0
+
+
+def test_a_payee_that_claims_again_while_it_is_paid_gets_nothing_twice(ledger):
+    machine = ChannelMachine(ledger, "native")
+    terms = machine.made[1]
+    machine.channels.opened(5_000)  # somebody else's coins are there to take
+    again = machine.channels.contract.claim(terms, 400, 400, machine.sign(terms, 400))
+    ledger.send(told("arm", terms.payee, again), ledger.accounts[6])
+    before = machine.channels.balance(terms.payee)
+    assert machine.send(again, machine.channels.stranger) is not None
+    assert machine.channels.balance(terms.payee) - before == 400
+    assert machine.channels.state(terms).claimed == 400
+    assert machine.channels.held() == 1_000 + 600 + 5_000
