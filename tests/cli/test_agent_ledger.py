@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.agent_kit import address_of
+from tallystick.agents.bookkeeping.invoice import SignedInvoice
+from tallystick.agents.bookkeeping.invoice_paying import InvoicePayer, challenge_of, operation_of, origin_of
+from tallystick.agents.channels.payee import Request
+from tallystick.agents.payments.outcomes import Settled
+from tallystick.agents.payments.payers import KeyPayer
+from tallystick.agents.payments.purse import Limits, Purse
+from tests.cli.agent_kit import address_of, open_tally, wait
+from tests.cli.test_payment_commands import shop
 
 LINE = ("--line", "research, four pages=2", "--line", "a figure=0.5")
 
@@ -153,3 +160,105 @@ def test_a_workspace_in_which_nothing_happened_has_an_empty_ledger(tally: Any) -
     assert tally("init")[0] == 0
     status, told = tally("agent", "ledger", "--wallet", "nobody")
     assert (status, told["code"]) == (2, "ledger.account")
+
+
+def test_a_crash_between_the_chain_and_the_book_pays_nothing_twice(tally: Any, billed: str, tmp_path: Path) -> None:
+    """The payment is mined, and whoever should have written that down is dead."""
+    signed = SignedInvoice.from_bytes((tmp_path / "invoice.json").read_bytes())
+    with open_tally(tmp_path / ".tally") as opened:
+        payments, node = opened.agents.payments, opened.node
+        limits = Limits({billed: 10**7})
+        payer = InvoicePayer(KeyPayer(node, opened.account), signed.invoice)
+        purse = Purse(payments.book, {"exact": payer}, limits, node, payments.clock)
+        booked = purse.pay(challenge_of(node, signed), operation_of(signed), origin_of(signed.invoice))
+        settled = payments.scheme([billed]).settle(booked.payment, booked.requirements)
+        assert isinstance(settled, Settled)
+    status, paid = pay(tally)
+    assert (status, paid["transaction"]) == (0, settled.transaction)
+    status, told = tally("agent", "ledger", "--wallet", "shop", "--token", billed)
+    assert (status, sums(told, billed)["income"]) == (0, "2500000")
+
+
+def test_a_wallet_with_slots_pays_within_its_policy_and_once(tally: Any, token: str, tmp_path: Path) -> None:
+    text = (tmp_path / "bot.toml").read_text("utf-8")
+    slots = 'slots = { token = "USD", max = 2, per = "1d", cap = "2" }'
+    (tmp_path / "bot.toml").write_text(text.replace('level = "', f'{slots}\nlevel = "', 1), "utf-8")
+    assert tally("agent", "policy", "apply", "bot", "bot.toml", "--yes")[0] == 0
+    wait(tmp_path / ".tally", 86_400)
+    assert tally("agent", "policy", "apply", "bot", "bot.toml", "--yes")[0] == 0
+    for number, amount in (("1", "1.5"), ("2", "2.5")):
+        bill = ("agent", "invoice", "new", "bot", "--line", f"x={amount}", "--token", token, "--seller", "shop")
+        assert tally(*bill, "--number", number)[0] == 0
+
+    def by_wallet(file: str) -> tuple[int, Any]:
+        more = ("--seller", "shop", "--max", "9", "--wallet", "bot", "--session", "bot", "--yes")
+        return tally("agent", "invoice", "pay", file, *more)
+
+    status, first = by_wallet("invoice-1.json")
+    assert (status, first["payment"]["state"]) == (0, "settled")
+    assert by_wallet("invoice-1.json")[1]["transaction"] == first["transaction"]
+    status, refused = by_wallet("invoice-2.json")
+    assert (status != 0, refused["code"]) == (True, "payment.refused")
+    status, told = tally("agent", "ledger", "--wallet", "bot")
+    (payment,) = [one for one in told["lines"] if one["kind"] == "payment"]
+    assert (status, payment["book"], payment["amount"]) == (0, "purse", "1500000")
+    assert {one["number"]: one["standing"] for one in told["invoices"]} == {"1": "paid", "2": "open"}
+    assert sums(told, token)["difference"] == "0"
+
+
+def charge(path: Path, channel: bytes, token: str, calls: int, price: int) -> None:
+    """Have calls made over a channel, charged and receipted, in one workspace that is both sides."""
+    with open_tally(path) as opened:
+        channels = opened.agents.channels
+        payer, payee = channels.payer(channel), channels.payee(token, "shop")
+        terms = channels.paying.channel(channel).terms
+        for call in range(calls):
+            (signed,) = payer.sign(channel, [(bytes([call]) * 32, price)])
+            (taken,) = payee.take([Request(terms, signed)])
+            (answered,) = payee.finish([(taken, price, b"an answer")])
+            assert payer.learn(channel, [(signed, answered.done.receipt, answered.signature)]) == [None]
+
+
+def test_what_is_charged_over_a_channel_is_billed_claimed_and_reconciled(
+    tally: Any, token: str, tmp_path: Path
+) -> None:
+    open_ = ("agent", "channel", "open", "shop", "5", "--token", token, "--delay", "1d", "--valid", "30d")
+    status, opened = tally(*open_)
+    assert status == 0
+    name = opened["channel"]
+    charge(tmp_path / ".tally", bytes.fromhex(name), token, 3, 400_000)
+    _, told = tally("agent", "ledger")
+    assert (sums(told, token)["pending_in"], sums(told, token)["pending_out"]) == ("1200000", "1200000")
+    assert (sums(told, token)["deposited"], sums(told, token)["channels_closing"]) == ("5000000", "5000000")
+    bill = ("agent", "invoice", "new", "main", "--token", token, "--seller", "shop", "--channel", name)
+    assert tally(*bill, "--line", "two calls=0.8")[0] == 0
+    assert tally(*bill, "--line", "two calls=0.8")[1]["code"] == "invoice.channel", "one call is left to bill"
+    assert tally(*bill, "--line", "one call=0.4")[0] == 0
+    pay_ = ("agent", "invoice", "pay", "invoice-1.json", "--seller", "shop", "--max", "9", "--yes")
+    assert tally(*pay_)[1]["code"] == "invoice.channel", "the seller's claim pays it"
+    assert tally("agent", "channel", "settle", "--token", token, "--as", "shop")[0] == 0
+    status, told = tally("agent", "ledger")
+    assert (status, told["reconciled"], {one["standing"] for one in told["invoices"]}) == (0, True, {"paid"})
+    assert {one["difference"] for one in told["totals"]} == {"0"}
+    status, told = tally("agent", "ledger", "--wallet", "shop", "--token", token)
+    assert (status, sums(told, token)["income"], sums(told, token)["pending_in"]) == (0, "1200000", "0")
+    status, told = tally("agent", "ledger", "--wallet", "main", "--token", token)  # which gave the wallet 100
+    assert (status, sums(told, token)["spend"], sums(told, token)["channels_closing"]) == (0, "101200000", "3800000")
+
+
+def test_what_a_paywall_sold_failed_to_deliver_and_gave_back_is_in_both_ledgers(
+    tally: Any, token: str, tmp_path: Path
+) -> None:
+    path = tmp_path / ".tally"
+    asked = ("--max", "1", "--token", token)
+    with shop(path, token, pay_to="main") as url:
+        assert tally("agent", "fetch", f"{url}/answer", *asked, "--data", "one")[0] == 0
+        assert tally("agent", "fetch", f"{url}/broken", *asked, "--data", "two")[1]["status"] == 500
+    status, told = tally("agent", "ledger")
+    assert (status, sums(told, token)["owed"], sums(told, token)["difference"]) == (0, "10000", "0")
+    assert tally("agent", "payments", "refund", "--yes")[0] == 0
+    status, told = tally("agent", "ledger")
+    (refund,) = [one for one in told["lines"] if one["kind"] == "refund"]
+    assert (status, refund["state"], sums(told, token)["owed"]) == (0, "reconciled", "0")
+    kinds = sorted((one["kind"], one["book"], one["direction"]) for one in told["lines"] if one["kind"] == "payment")
+    assert kinds == [("payment", "claims", "in")] * 2 + [("payment", "purse", "out")] * 2

@@ -204,10 +204,8 @@ class Invoices:
         for known in payments.book.of_operation(operation.hash()):
             if known.state == SETTLED:
                 return self._paid(signed, known)
-        self._refuse_paid(signed)
-        waiting = purse.undecided(operation)
-        if waiting is not None and waiting.valid_before <= payments.clock():
-            purse.reconcile()
+        if purse.undecided(operation) is None:
+            self._refuse_paid(signed)
         booked = purse.pay(challenge_of(self._tally.node, signed), operation, origin_of(signed.invoice))
         assert booked.payment is not None
         scheme = payments.scheme([signed.invoice.asset], [signed.invoice.pay_to])
