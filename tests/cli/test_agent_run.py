@@ -88,6 +88,9 @@ def test_a_file_of_code_is_a_tool(tally: Any, token: str, tmp_path: Path) -> Non
         (("--plan", "bot.toml"), "document.missing"),
         (("--plan", "plan.toml", "--policy", "plan.toml"), "document.missing"),
         (("--plan", "plan.toml", "--steps", "0"), "cli.usage"),
+        (("--plan", "plan.toml", "--host", "127.0.0.1:80"), "cli.usage"),
+        (("--plan", "plan.toml", "--buy-max", "1"), "cli.usage"),
+        (("--plan", "plan.toml", "--asked-by", "x" * 1_025), "document.length"),
     ],
 )
 def test_what_cannot_be_run_is_refused(
@@ -98,8 +101,40 @@ def test_what_cannot_be_run_is_refused(
     assert (status, error["code"]) == (2, code)
 
 
-def test_a_key_file_that_holds_no_key_is_refused(tally: Any, token: str, tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"\x00\xff")
+@pytest.mark.parametrize(
+    ("content", "mode", "code"),
+    [
+        (b"\x00\xff", 0o600, "completion.key"),
+        (b"sk-good", 0o644, "files.permissions"),
+        (b"x" * 5_000, 0o600, "files.size"),
+    ],
+)
+def test_a_key_file_that_holds_no_key_or_is_open_to_others_is_refused(
+    tally: Any, token: str, tmp_path: Path, content: bytes, mode: int, code: str
+) -> None:
+    (tmp_path / "key").write_bytes(content)
+    (tmp_path / "key").chmod(mode)
     options = ("--endpoint", "http://127.0.0.1:1/v1", "--model", "m", "--key-file", "key")
     status, error = tally("agent", "run", "bot", "bot", "go", *options)
-    assert (status, error["code"]) == (2, "cli.key_file")
+    assert (status, error["code"]) == (2, code)
+
+
+def test_a_transcript_of_an_earlier_run_is_not_written_over(tally: Any, token: str, tmp_path: Path) -> None:
+    """It is what the records of that run's payments commit to."""
+    (tmp_path / "run.json").write_text("evidence", "utf-8")
+    run = ("agent", "run", "bot", "bot", "buy one", "--plan", _plan(tmp_path), "--policy", "bot.toml")
+    status, error = tally(*run, "--transcript", "run.json")
+    assert (status, error["code"]) == (2, "files.exists")
+    assert (tmp_path / "run.json").read_text("utf-8") == "evidence"
+
+
+def test_a_long_run_still_pays(tally: Any, token: str, tmp_path: Path) -> None:
+    """A record has room for so many tools: after many calls, the newest; names of tools that do not exist are none."""
+    steps = "".join(f'[[step]]\ncall = "{"wallet_limits" if n % 2 else "no" * 100}"\n' for n in range(62))
+    purpose = "é" * 1_024
+    given = f'{{ payee = "provider", amount = "1", coin = "USD", purpose = "{purpose}" }}'
+    pay = f'[[step]]\ncall = "pay"\narguments = {given}\n'
+    (tmp_path / "plan.toml").write_text(f'format = "tallystick-plan-1"\nname = "long"\n{steps}{pay}', "utf-8")
+    run = ("agent", "run", "bot", "bot", "go on", "--plan", "plan.toml", "--policy", "bot.toml", "--steps", "80")
+    status, made = tally(*run)
+    assert (status, made["calls"][-1]) == (0, {"call": "pay", "refused": None})

@@ -114,6 +114,30 @@ def test_a_server_that_answers_otherwise_is_refused_without_the_key(
     assert KEY not in f"{error.value!r} {error.value} {error.value.to_dict()}"
 
 
+def test_a_server_that_repeats_the_key_is_told_without_it(serve: Any) -> None:
+    """Hosted ones do, in the refusal of a key; the cut of a long answer must not leave half of it."""
+    for data in (f"wrong key {KEY}".encode(), b"x" * 110 + KEY.encode()):
+        with pytest.raises(InvalidInput) as error:
+            _next(serve(lambda *_, data=data: (401, data)))
+        assert KEY[:6] not in f"{error.value!r} {error.value.to_dict()}"
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "schlüssel", "\x00"])
+def test_a_key_that_fits_into_no_header_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        CompletionsPlanner("http://127.0.0.1:1/v1", "small", key)
+    assert error.value.code == "completion.key"
+    assert key not in f"{error.value!r}"
+
+
+def test_a_stream_is_not_asked_for_and_not_read(serve: Any) -> None:
+    asked: list[Any] = []
+    event = b'data: {"choices": [{"delta": {"content": "we"}}]}\n\ndata: [DONE]\n\n'
+    with pytest.raises(InvalidInput) as error:
+        _next(serve(lambda body, _: (asked.append(body), (200, event))[1]))
+    assert (error.value.code, asked[0]["stream"]) == ("completion.form", False)
+
+
 def test_nobody_there_is_said_so() -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         _next("http://127.0.0.1:1/v1")

@@ -183,6 +183,7 @@ HTTP_SWEEP_S: Final = 0.5  # between two looks at the deadlines above
 
 # --- ASGI services of agents
 ASGI_BODY_BYTES_MAX: Final = 2 * 2**20  # one request; a paid call with its tensors or a message with its parts fits
+ASGI_DEPTH_MAX: Final = 64  # levels of JSON in one request: arguments have 32, and the envelopes a dozen
 BENCH_THREADS: Final = 2  # workspaces open at once behind a service; verbs that wait for a block hold one
 BENCH_QUEUE_MAX: Final = 64  # verbs waiting for one of them; more would wait longer than clients do
 
@@ -200,6 +201,8 @@ MCP_RECEIPT_TRIES_MAX: Final = 12  # looks for a receipt, a quarter of a second 
 
 # --- the agent-to-agent protocol
 A2A_CARD_BYTES_MAX: Final = 256 * 2**10  # a card from outside; one of ours has 6 kB
+A2A_SIGNATURE_CHARS_MAX: Final = 4_096  # of a header or a signature in base64, and of a token; ours have 200
+A2A_ANSWER_BYTES_MAX: Final = 8 * 2**20  # what an agent of others sends in one answer or stream
 A2A_CARD_DEPTH_MAX: Final = 32  # levels of it; the protocol's own members need six
 A2A_TASK_BYTES_MAX: Final = 4 * 2**20  # a task with its history and its artifacts
 A2A_TASKS_MAX: Final = 10_000  # tasks that are kept; beyond it the oldest that nobody works on is forgotten
@@ -392,6 +395,7 @@ LOOP_CALLS_MAX: Final = 32  # calls in one message
 LOOP_RESULT_CHARS_MAX: Final = 64 * 2**10  # one tool's answer; a longer one is cut, and says so
 LOOP_STEPS_MAX: Final = 1_000  # of one run; a longer task is several
 LOOP_PROMPT_BYTES_MAX: Final = 8 * 2**20  # a conversation: two million tokens, more than any model reads
+LOOP_DEPTH_MAX: Final = 32  # of arguments and of their schema: what checks them takes the stack for each level
 LOOP_PLAN_BYTES_MAX: Final = 256 * 2**10  # a script or rules in TOML
 LOOP_PLAN_STEPS_MAX: Final = 256  # of them, what a person can still look over
 COMPLETION_BYTES_MAX: Final = 4 * 2**20  # one answer of a model's server; texts are at most 256 kB

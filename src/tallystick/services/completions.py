@@ -29,7 +29,8 @@ class CompletionsPlanner:
     """A model at `url`, the interface's base address (`https://…/v1`).
 
     weights  SHA-256 of the model's weights where the caller knows it; 32 zero bytes otherwise
-    raises   InvalidInput "completion.url" for an address that is not https, unless it is this machine
+    raises   InvalidInput "completion.url" for an address that is not https, unless it is this machine;
+             "completion.key" for a key that fits into no header
     """
 
     def __init__(self, url: str, model: str, key: str = "", weights: bytes = bytes(32)) -> None:
@@ -42,10 +43,13 @@ class CompletionsPlanner:
                 expected="https://… or http://127.0.0.1:…",
                 got=url[:80] if not parts.username else "an address with a name in it",
             )
+        if not key.isascii() or not key.isprintable():
+            raise InvalidInput("completion.key", "not a key", expected="one line of printable ASCII")
         self.name = model
         self.weights = weights
+        self._key = key
         self._url = url.rstrip("/") + "/chat/completions"
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {key}"} if key else {})
         self._client = httpx.Client(headers=headers, timeout=COMPLETION_S, follow_redirects=False, trust_env=False)
 
     def __repr__(self) -> str:
@@ -61,6 +65,7 @@ class CompletionsPlanner:
             "model": self.name,
             "messages": [message.to_dict() for message in messages],
             "tools": [tool.to_dict() for tool in tools],
+            "stream": False,
         }
         body = orjson.dumps(asked)
         for tried in range(COMPLETION_TRIES_MAX):
@@ -68,9 +73,9 @@ class CompletionsPlanner:
                 time.sleep(2 ** (tried - 1))
             status, answer = self._post(body)
             if status not in _TRY_AGAIN:
-                return _read(status, answer)
+                return self._read(status, answer)
         raise Unavailable(
-            "completion.unreachable", f"the model answers {status}", got=_words(answer), hint="try again later"
+            "completion.unreachable", f"the model answers {status}", got=self._words(answer), hint="try again later"
         )
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
@@ -91,20 +96,23 @@ class CompletionsPlanner:
                 "completion.unreachable", f"the model does not answer: {type(error).__name__}", hint="check the address"
             ) from None
 
+    def _read(self, status: int, answer: bytes) -> Message:
+        if status != 200:
+            raise InvalidInput(
+                "completion.refused",
+                f"the model's server answers {status}",
+                got=self._words(answer),
+                hint="check the model's name, the key and the address",
+            )
+        try:
+            return read_completion(orjson.loads(answer))
+        except orjson.JSONDecodeError:
+            raise InvalidInput(
+                "completion.form", "the answer is not JSON", got=self._words(answer),
+                hint="the endpoint must answer in one piece: streams are not read",
+            ) from None  # fmt: skip
 
-def _read(status: int, answer: bytes) -> Message:
-    if status != 200:
-        raise InvalidInput(
-            "completion.refused",
-            f"the model's server answers {status}",
-            got=_words(answer),
-            hint="check the model's name, the key and the address",
-        )
-    try:
-        return read_completion(orjson.loads(answer))
-    except orjson.JSONDecodeError:
-        raise InvalidInput("completion.form", "the answer is not JSON", got=_words(answer)) from None
-
-
-def _words(answer: bytes) -> str:
-    return ascii(answer[:120].decode("utf-8", "replace"))
+    def _words(self, answer: bytes) -> str:
+        """Return how an answer begins; where it repeats the key, as some servers do that refuse one, without it."""
+        text = answer.decode("utf-8", "replace")
+        return ascii((text.replace(self._key, "[the key]") if self._key else text)[:120])

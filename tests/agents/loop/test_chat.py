@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -29,13 +31,34 @@ def test_a_text_and_calls_are_read() -> None:
 
 @given(
     st.text(max_size=50),
-    st.lists(st.builds(ToolCall, st.text(max_size=9), st.text(max_size=9), st.text(max_size=30)), max_size=3),
+    st.lists(
+        st.builds(ToolCall, st.text(min_size=1, max_size=9), st.text(max_size=9), st.text(max_size=30)),
+        max_size=3,
+        unique_by=lambda call: call.id,
+    ),
 )
 def test_a_message_is_read_back_as_it_was_written(text: str, calls: list[ToolCall]) -> None:
     message = Message("assistant", text, tuple(calls))
     shown = message.to_dict()
     del shown["role"]
     assert read_completion(_completion(**shown)) == message
+
+
+@pytest.mark.parametrize("without", [{"id": ""}, {"id": None}])
+def test_calls_without_ids_get_their_own(without: dict[str, object]) -> None:
+    read = read_completion(_completion(tool_calls=[{**CALL, **without}, CALL, {**CALL, **without}]))
+    assert [call.id for call in read.calls] == ["call-1", "c1", "call-3"]
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_half_an_answer_is_none(reason: str) -> None:
+    """A text that the server broke off was once taken for the planner's answer."""
+    value: Any = _completion(content="the price is 1")
+    value["choices"][0]["finish_reason"] = reason
+    with pytest.raises(InvalidInput, match="broke the model's answer off"):
+        read_completion(value)
+    value["choices"][0]["finish_reason"] = "stop"
+    assert read_completion(value).text == "the price is 1"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +74,8 @@ def test_a_message_is_read_back_as_it_was_written(text: str, calls: list[ToolCal
         _completion(content="x" * 300_000),
         _completion(tool_calls={}),
         _completion(tool_calls=[CALL] * 33),
+        _completion(tool_calls=[CALL, CALL]),
+        _completion(tool_calls=[{**CALL, "id": "call-2"}, {**CALL, "id": ""}]),
         _completion(tool_calls=[{**CALL, "id": 1}]),
         _completion(tool_calls=[{**CALL, "function": {"name": "pay", "arguments": {"amount": "1"}}}]),
         _completion(tool_calls=[{**CALL, "function": {"name": "p" * 300, "arguments": ""}}]),
@@ -61,7 +86,6 @@ def test_other_forms_are_refused(value: object) -> None:
         read_completion(value)
 
 
-MEMBERS = ("choices", "message", "content", "tool_calls", "function", "id", "name")
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4),
     lambda inner: (

@@ -80,6 +80,9 @@ def test_code_that_does_not_end_is_ended() -> None:
         HEAD.replace(b'type = "array"', b'type = "sequence"'),
         b"\xff" + HEAD,
         HEAD + b"#" * 2**20,
+        b"# /// tool\n# a = " + b"[" * 5_000 + b"\n# ///\n",
+        b"# /// tool\n# a = " + b"1" * 5_000 + b"\n# ///\n",
+        HEAD.replace(b"minItems = 1", b"minItems = 99999999999999999999"),
     ],
 )
 def test_a_file_without_the_head_is_no_tool(source: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +78,34 @@ def test_a_plan_of_another_form_is_refused(change: tuple[bytes, bytes], code: st
 def test_an_expression_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no regular expression"):
         read_plan(RULES.replace(rb"(?P<amount>", rb"(?P<amount"))
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (b"a = " + b"[" * 5_000, "plan.toml"),
+        (b"a = " + b"1" * 5_000, "plan.toml"),
+        (b'[[step]]\ncall = "x"\narguments = { n = 99999999999999999999 }', "plan.step"),
+        (b'[[step]]\ncall = "x"\nwhen = "a{99999999999999}"', "plan.step"),
+        (b'[[step]]\ncall = "x"\nwhen = "' + b"(" * 20_000 + b")" * 20_000 + b'"', "plan.step"),
+    ],
+    ids=["too deep", "a number of 5,000 digits", "beyond 64 bits", "a repetition without end", "groups too deep"],
+)
+def test_what_toml_or_expressions_choke_on_is_refused(end: bytes, code: str) -> None:
+    """Each once left the reader, or the run, as an error of Python's."""
+    with pytest.raises(InvalidInput) as error:
+        read_plan(b'format = "tallystick-plan-1"\nname = "x"\n' + end)
+    assert error.value.code == code
+
+
+def test_groups_fill_lists_too_and_what_they_say_is_not_looked_through_again() -> None:
+    plan = RULES.replace(b"times = 1", b'times = 1, list = ["{payee}", { deep = "{amount}" }], kept = "{other}"')
+    asked = read_plan(plan).next([Message("user", "pay 2 to ann")], NO_TOOLS).calls[0].arguments
+    assert orjson.loads(asked)["list"] == ["ann", {"deep": "2"}]
+    assert orjson.loads(asked)["kept"] == "{other}"
+    words = RULES.replace(rb"(?P<payee>\w+)", rb"(?P<payee>\S+)")
+    asked = read_plan(words).next([Message("user", "pay 2 to {amount}")], NO_TOOLS).calls[0].arguments
+    assert orjson.loads(asked)["payee"] == "{amount}"
 
 
 @given(st.binary(max_size=200))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tallystick.agents.loop import Message, Moment, RunBounds, Tool, Toolbox, ToolCall, run
 from tallystick.agents.loop.tools import CUT
+from tallystick.core import canonical
 from tallystick.core.errors import Broken, InvalidInput, Rejected, Unavailable
 
 NUMBER = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0}}, "required": ["n"]}
@@ -141,6 +142,86 @@ def test_a_conversation_that_grows_too_long_ends() -> None:
 def test_bounds_that_bound_nothing_are_refused(bounds: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput):
         RunBounds(*bounds)
+
+
+def test_what_was_said_and_done_is_kept_before_what_comes_next() -> None:
+    """An interruption in the middle once lost the transcript, which is all that says why a payment was made."""
+    kept: list[dict[str, Any]] = []
+
+    def interrupt(*_: Any) -> str:
+        assert kept[-1]["messages"][-1]["tool_calls"][0]["id"] == "c0", "the call is on record before it is made"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            "go",
+            Says(_asks('{"n": 1}')),
+            Toolbox([_tool(answer=interrupt)]),
+            briefing="",
+            kept=lambda made: kept.append(made.to_dict()),
+        )
+    assert (kept[0]["messages"][-1]["content"], kept[0]["tools"][0]["function"]["name"]) == ("go", "double")
+    assert (kept[-1]["ending"], kept[-1]["messages"][-1]["role"]) == ("interrupted", "assistant")
+
+    run("go", Says(_asks('{"n": 1}')), Toolbox([_tool()]), briefing="", kept=lambda made: kept.append(made.to_dict()))
+    assert (kept[-1]["ending"], kept[-1]["answer"]) == ("answered", "2")
+
+
+def test_the_prompt_is_the_canonical_form_of_the_messages_before() -> None:
+    """So whoever has the transcript can open what an intent record commits to."""
+    seen: list[bytes] = []
+    tool = _tool(answer=lambda arguments, moment: seen.append(moment.prompt) or "ok")
+    made = run("gø", Says(_asks('{"n": 1}', '{"n": 2}'), _asks('{"n": 3}')), Toolbox([tool]), briefing="")
+    shown = [message.to_dict() for message in made.messages]
+    assert seen == [canonical.encode(shown[:2])] * 2 + [canonical.encode(shown[:5])]
+
+
+TREE = {"$defs": {"tree": {"properties": {"n": {"$ref": "#/$defs/tree"}}}}, "$ref": "#/$defs/tree"}
+TWO = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"items": {"$ref": "#/$defs/a"}}}}
+DEEP: dict[str, Any] = {}
+for _ in range(40):
+    DEEP = {"properties": {"n": DEEP}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array"},
+        {"type": ["object", "null"]},
+        {"type": "sequence"},
+        {"$ref": "#"},
+        {"properties": {"n": {"$ref": "#"}}},
+        {"$ref": "http://127.0.0.1:9/elsewhere"},
+        {"$id": "http://["},
+        {"$dynamicRef": "#/$defs/tree", "$defs": {"tree": {}}},
+        TREE,
+        TWO,
+        DEEP,
+    ],
+    ids=str,
+)
+def test_parameters_that_are_no_object_or_lead_elsewhere_or_nowhere_are_refused(schema: dict[str, Any]) -> None:
+    """A schema that refers to itself once ended the whole process: checking it overran the interpreter's stack."""
+    with pytest.raises(InvalidInput) as error:
+        Toolbox([Tool("odd", "", schema, "reads", lambda *_: "")])
+    assert error.value.code == "loop.tool"
+
+
+def test_references_to_definitions_of_its_own_are_followed() -> None:
+    schema = {
+        "$defs": {"price": {"$ref": "#/$defs/count"}, "count": {"type": "integer"}},
+        "properties": {"n": {"$ref": "#/$defs/price"}, "$ref": {"type": "string"}},
+    }
+    tool = Tool("double", "", schema, "reads", lambda *_: "ran")
+    made = run("go", Says(_asks('{"n": 1, "$ref": "x"}', '{"n": "1"}')), Toolbox([tool]), briefing="")
+    assert [called.code for called in made.called] == ["", "loop.arguments"]
+
+
+def test_a_reference_to_nothing_and_arguments_too_deep_are_refusals() -> None:
+    tool = Tool("odd", "", {"properties": {"n": {"$ref": "#/$defs/no"}, "m": {}}}, "reads", lambda *_: "ran")
+    deep = '{"m":' * 900 + "{}" + "}" * 900
+    made = run("go", Says(_asks('{"n": 1}', deep, '{"m": {}}', name="odd")), Toolbox([tool]), briefing="")
+    assert [called.code for called in made.called] == ["loop.tool", "loop.arguments", ""]
 
 
 def test_two_tools_of_one_name_are_refused() -> None:

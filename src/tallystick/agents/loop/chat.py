@@ -7,13 +7,15 @@ member is checked, and what is too long or has another form is refused, never cu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from tallystick.core import documents
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import LOOP_CALLS_MAX, LOOP_NAME_CHARS_MAX, LOOP_TEXT_CHARS_MAX
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+_CUT: Final = ("length", "content_filter")  # why a text ended that is not its end
 
 
 @dataclass(frozen=True)
@@ -55,26 +57,35 @@ class Message:
 def read_completion(value: object) -> Message:
     """Return the assistant's message that parsed JSON of a chat completion holds.
 
-    Members that servers add (logprobs, reasoning, usage) are passed over.
-    raises  InvalidInput "completion.form", "document.…"
+    Members that servers add (logprobs, reasoning, usage) are passed over. A call without an id, as some servers send
+    it, gets one; ids that repeat are refused, since no answer could be told from another.
+    raises  InvalidInput "completion.form", "document.…"; "completion.cut" for a text that the server broke off
     """
     choices = _member(value, "choices", list)
     if not choices:
         raise InvalidInput("completion.form", "the completion has no choice", expected="choices[0].message")
     message = _member(choices[0], "message", dict)
     content = message.get("content")
-    calls = [] if message.get("tool_calls") is None else message["tool_calls"]
-    return Message(
-        "assistant",
-        "" if content is None else documents.text(content, "content", LOOP_TEXT_CHARS_MAX),
-        tuple(_read_call(one) for one in documents.listed(calls, "tool_calls", LOOP_CALLS_MAX)),
+    text = "" if content is None else documents.text(content, "content", LOOP_TEXT_CHARS_MAX)
+    listed = [] if message.get("tool_calls") is None else message["tool_calls"]
+    calls = tuple(
+        _read_call(one, number) for number, one in enumerate(documents.listed(listed, "tool_calls", LOOP_CALLS_MAX), 1)
     )
+    if len({call.id for call in calls}) != len(calls):
+        raise InvalidInput("completion.form", "two calls have one id", expected="an id for each call")
+    if not calls and choices[0].get("finish_reason") in _CUT:
+        raise InvalidInput(
+            "completion.cut", "the server broke the model's answer off", got=choices[0]["finish_reason"],
+            hint="let the endpoint give longer answers; half an answer is none",
+        )  # fmt: skip
+    return Message("assistant", text, calls)
 
 
-def _read_call(value: object) -> ToolCall:
+def _read_call(value: object, number: int) -> ToolCall:
     function = _member(value, "function", dict)
+    found = cast("dict[str, object]", value).get("id")
     return ToolCall(
-        documents.text(_member(value, "id", str), "id", LOOP_NAME_CHARS_MAX),
+        documents.text(found, "id", LOOP_NAME_CHARS_MAX) if found not in (None, "") else f"call-{number}",
         documents.text(function.get("name"), "name", LOOP_NAME_CHARS_MAX),
         documents.text(function.get("arguments"), "arguments", LOOP_TEXT_CHARS_MAX),
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from tallystick.agents.loop.tools import Moment, Tool
+from tallystick.agents.loop.tools import Moment, Tool, check_json
 from tallystick.core import documents
 from tallystick.core.errors import InvalidInput, Rejected
 from tallystick.core.limits import LOOP_NAME_CHARS_MAX, LOOP_TEXT_CHARS_MAX, SANDBOX_PROGRAM_BYTES_MAX
@@ -24,16 +25,21 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _BOUNDS: Final = Bounds(cpu_s=10, wall_s=30, memory_bytes=2**29, output_bytes=2**18)
 
 
+@dataclass(frozen=True)
+class Head:
+    """What a file says that it is."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
 def read_code_tool(source: bytes, bounds: Bounds = _BOUNDS) -> Tool:
     """Return the tool that a Python file is. Its code has not run yet.
 
-    raises  InvalidInput "loop.code" for a file without the head, "document.…";
-            Unavailable "sandbox.absent", "sandbox.leaks" where it could not be run safely
+    raises  as `read_tool_head`; Unavailable "sandbox.absent", "sandbox.leaks" where it could not be run safely
     """
-    found = documents.members(_head(source), "the tool's head", ("name", "description", "parameters"))
-    name = documents.text(found["name"], "name", LOOP_NAME_CHARS_MAX)
-    if not _NAME.fullmatch(name):
-        raise InvalidInput("loop.code", "not a tool's name", expected="letters, digits, _ and -", got=ascii(name))
+    head = read_tool_head(source)
     check_walls()
 
     def compute(arguments: dict[str, Any], _: Moment) -> str:
@@ -41,17 +47,23 @@ def read_code_tool(source: bytes, bounds: Bounds = _BOUNDS) -> Tool:
         if not outcome.is_done:
             words = outcome.errors.decode("utf-8", "replace").strip().splitlines()
             raise Rejected(
-                "loop.code_failed", f"the program ended: {outcome.ending}", got=words[-1][:200] if words else ""
-            )
+                "loop.code_failed", f"the program ended: {outcome.ending}", got=words[-1][:200] if words else "",
+                hint="give it other arguments, or do without it",
+            )  # fmt: skip
         return outcome.output.decode("utf-8", "replace")
 
-    return Tool(
-        name=name,
-        description=documents.text(found["description"], "description", LOOP_TEXT_CHARS_MAX),
-        parameters=documents.typed(found["parameters"], dict, "parameters"),
-        effect="computes",
-        run=compute,
-    )
+    return Tool(head.name, head.description, head.parameters, "computes", compute)
+
+
+def read_tool_head(source: bytes) -> Head:
+    """Return what a file says that it is; raises InvalidInput "loop.code" for one without the head, "document.…"."""
+    found = documents.members(_head(source), "the tool's head", ("name", "description", "parameters"))
+    name = documents.text(found["name"], "name", LOOP_NAME_CHARS_MAX)
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("loop.code", "not a tool's name", expected="letters, digits, _ and -", got=ascii(name))
+    parameters = documents.typed(found["parameters"], dict, "parameters")
+    check_json(parameters, "loop.code")
+    return Head(name, documents.text(found["description"], "description", LOOP_TEXT_CHARS_MAX), parameters)
 
 
 def _head(source: bytes) -> object:
@@ -62,8 +74,8 @@ def _head(source: bytes) -> object:
         if len(heads) != 1:
             raise _no_tool(f"{len(heads)} such blocks")
         return tomllib.loads("\n".join(line[2:] for line in heads[0]["lines"].splitlines()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _no_tool(str(error)[:120]) from None
+    except (ValueError, RecursionError) as error:
+        raise _no_tool(ascii(str(error))[:120]) from None
 
 
 def _no_tool(got: str) -> InvalidInput:

@@ -15,13 +15,14 @@ from typing import Any, Final, Protocol
 import orjson
 
 from tallystick.agents.loop.chat import Message, ToolCall
-from tallystick.agents.loop.tools import Toolbox
+from tallystick.agents.loop.tools import Toolbox, check_json
 from tallystick.core import documents
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
 from tallystick.core.limits import LOOP_NAME_CHARS_MAX, LOOP_PLAN_BYTES_MAX, LOOP_PLAN_STEPS_MAX, LOOP_TEXT_CHARS_MAX
 
 _FORMAT: Final = "tallystick-plan-1"
+_BRACES: Final = re.compile(r"\{(\w+)\}")
 
 
 class Planner(Protocol):
@@ -105,8 +106,8 @@ def read_plan(data: bytes) -> ScriptPlanner | RulePlanner:
         raise InvalidInput("plan.size", "the plan is too large", expected=f"≤ {LOOP_PLAN_BYTES_MAX}", got=len(data))
     try:
         value = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput("plan.toml", "not a TOML file", got=str(error)[:120]) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("plan.toml", "not a TOML file", got=ascii(str(error))[:120]) from None
     found = documents.members(value, "plan", ("format", "name", "step"))
     if found["format"] != _FORMAT:
         raise InvalidInput("plan.format", "not a plan", expected=_FORMAT, got=ascii(found["format"])[:80])
@@ -122,9 +123,11 @@ def _step(value: object) -> Step:
     found = documents.members(value, "step", (), ("when", "call", "arguments", "say"))
     if ("call" in found) == ("say" in found) or ("arguments" in found and "call" not in found):
         raise InvalidInput("plan.step", "a step calls or says", expected="`call` with `arguments`, or `say`")
+    arguments = documents.typed(found.get("arguments", {}), dict, "arguments")
+    check_json(arguments, "plan.step")
     return Step(
         documents.text(found.get("call", ""), "call", LOOP_NAME_CHARS_MAX),
-        documents.typed(found.get("arguments", {}), dict, "arguments"),
+        arguments,
         documents.text(found.get("say", ""), "say", LOOP_TEXT_CHARS_MAX),
         _pattern(found["when"]) if "when" in found else None,
     )
@@ -134,22 +137,24 @@ def _pattern(value: object) -> re.Pattern[str]:
     text = documents.text(value, "when", LOOP_TEXT_CHARS_MAX)
     try:
         return re.compile(text, re.IGNORECASE)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise InvalidInput("plan.step", f"`when` is no regular expression: {error}", got=ascii(text)[:80]) from None
 
 
 def _message(step: Step, number: int, groups: dict[str, str]) -> Message:
     if not step.call:
         return Message("assistant", _filled(step.say, groups))
-    arguments = {name: _filled(value, groups) for name, value in step.arguments.items()}
-    call = ToolCall(f"call-{number}", step.call, orjson.dumps(arguments).decode())
+    arguments = orjson.dumps(_filled(step.arguments, groups)).decode()
+    call = ToolCall(f"call-{number}", step.call, arguments)
     return Message("assistant", "", (call,))
 
 
 def _filled(value: Any, groups: dict[str, str]) -> Any:
-    """Return the value with the groups in place of their names; what is no text stays."""
+    """Return the value with the groups in place of their names; what a group says is not looked through again."""
+    if isinstance(value, list):
+        return [_filled(one, groups) for one in value]
+    if isinstance(value, dict):
+        return {name: _filled(one, groups) for name, one in value.items()}
     if not isinstance(value, str):
         return value
-    for name, text in groups.items():
-        value = value.replace(f"{{{name}}}", text)
-    return value
+    return _BRACES.sub(lambda found: groups.get(found[1], found[0]), value)

@@ -17,9 +17,12 @@ import referencing.exceptions
 
 from tallystick.agents.loop.chat import ToolCall
 from tallystick.core.errors import Broken, InvalidInput, TallystickError
-from tallystick.core.limits import LOOP_RESULT_CHARS_MAX
+from tallystick.core.limits import LOOP_DEPTH_MAX, LOOP_RESULT_CHARS_MAX
 
 Effect = Literal["reads", "computes", "spends"]
+
+_DEFINITIONS: Final = "#/$defs/"
+_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id"})
 
 CUT: Final = "\n[cut: the answer was longer]"
 
@@ -58,7 +61,7 @@ class Moment:
 class Tool:
     """One tool.
 
-    parameters  JSON schema of its arguments, an object
+    parameters  JSON schema of its arguments, an object; it refers to nothing outside itself
     effect      reads: it changes nothing; computes: it runs code, in the sandbox; spends: it acts with the wallet
     level       lowest level of autonomy at which it can do anything for its caller
     price       what a call costs, in words; "" for nothing
@@ -126,10 +129,12 @@ def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         arguments = orjson.loads(call.arguments or "{}")
     except orjson.JSONDecodeError:
         raise _unfit("JSON text", ascii(call.arguments)[:120]) from None
+    if _depth(arguments) > LOOP_DEPTH_MAX:
+        raise _unfit(f"at most {LOOP_DEPTH_MAX} levels", "more")
     try:
         wrong = jsonschema.exceptions.best_match(_validator(tool).iter_errors(arguments))
-    except referencing.exceptions.Unresolvable:
-        raise InvalidInput("loop.tool", "the tool's schema refers to what it does not hold", got=tool.name) from None
+    except (referencing.exceptions.Unresolvable, ValueError) as error:
+        raise _no_schema(tool, type(error).__name__) from None
     if wrong is not None:
         raise _unfit("what the tool's schema says", f"{wrong.json_path}: {wrong.message}"[:200])
     found: dict[str, Any] = arguments
@@ -143,12 +148,85 @@ def _validator(tool: Tool) -> Any:
 
 
 def _check_schema(tool: Tool) -> None:
+    """Raise InvalidInput "loop.tool" unless the tool's parameters are the schema of an object.
+
+    It ends: a schema that refers to itself would be followed until the interpreter's own stack is used up.
+    """
+    schema = dict(tool.parameters)
+    if _depth(schema) > LOOP_DEPTH_MAX:
+        raise _no_schema(tool, f"more than {LOOP_DEPTH_MAX} levels")
     try:
-        jsonschema.Draft202012Validator.check_schema(dict(tool.parameters))
-    except jsonschema.SchemaError as error:
-        raise InvalidInput(
-            "loop.tool", f"{tool.name} has no JSON schema", expected="draft 2020-12", got=error.message[:120]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        _check_references(tool, schema)
+    except (jsonschema.SchemaError, ValueError) as error:
+        raise _no_schema(
+            tool, error.message if isinstance(error, jsonschema.SchemaError) else type(error).__name__
         ) from None
+    if schema.get("type", "object") != "object":
+        raise _no_schema(tool, f"type {schema['type']}")
+
+
+def _check_references(tool: Tool, schema: dict[str, Any]) -> None:
+    """Raise InvalidInput unless each reference names one of the schema's own `$defs`, and none leads back to itself."""
+    definitions = schema.get("$defs", {})
+    left = {name: _references(tool, one) for name, one in definitions.items()}
+    _references(tool, schema)
+    while left:
+        ends = {name for name, names in left.items() if not names & left.keys()}
+        if not ends:
+            raise _no_schema(tool, f"{min(left)} refers to itself")
+        left = {name: names for name, names in left.items() if name not in ends}
+
+
+def _references(tool: Tool, schema: object) -> set[str]:
+    """Return the names of the definitions that a part of a schema refers to."""
+    found: set[str] = set()
+    parts = [schema]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, list):
+            parts += part
+        if not isinstance(part, dict):
+            continue
+        parts += part.values()
+        for word in _REFERENCES & part.keys():
+            name = part[word]
+            if isinstance(name, str) and (word != "$ref" or not name.startswith(_DEFINITIONS) or "/" in name[8:]):
+                raise _no_schema(tool, f"{word} {name}")
+            if isinstance(name, str):
+                found.add(name.removeprefix(_DEFINITIONS))
+    return found
+
+
+def _depth(value: object) -> int:
+    """Return how deep lists and objects nest, counted no further than one beyond what is allowed."""
+    depth, level = 0, [value]
+    while level and depth <= LOOP_DEPTH_MAX:
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        depth += 1
+    return depth
+
+
+def _no_schema(tool: Tool, got: str) -> InvalidInput:
+    return InvalidInput(
+        "loop.tool",
+        f"{ascii(tool.name)[:80]} has no JSON schema that ends",
+        expected="draft 2020-12 of an object; references to its own $defs alone",
+        got=ascii(got)[:120],
+    )
+
+
+def check_json(value: object, code: str) -> None:
+    """Raise InvalidInput of this code where a value of TOML is none of JSON: numbers beyond 64 bits, too deep."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidInput(code, "not a value of JSON", got=ascii(str(error))[:80], hint="write it as text") from None
 
 
 def _unfit(expected: str, got: str) -> InvalidInput:

@@ -6,7 +6,8 @@ with a record of what the planner had read, and the chain decides. Texts that to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -18,9 +19,10 @@ from tallystick.agents.policy.document import Policy
 from tallystick.agents.policy.explaining import explain
 from tallystick.agents.policy.nouns import Level
 from tallystick.chain.coin import NATIVE, Coin, read_coin
-from tallystick.core.errors import InvalidInput
+from tallystick.core import documents
+from tallystick.core.errors import InvalidInput, Unavailable
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import INTENT_TEXT_CHARS_MAX, INTENT_TOOLS_MAX
+from tallystick.core.limits import INTENT_TEXT_CHARS_MAX
 from tallystick.tally.agents import senders
 from tallystick.tally.agents.reasons import Reasons, ToolUse
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _PROPOSAL_S: Final = 7 * 86_400  # how long what a planner proposes waits for people
 
+_TOOLS_SAID: Final = 32  # the newest calls that a record commits to: 64 with long names and a long purpose do not fit
 _ARGUMENTS_MAX: Final = 32  # of a call; more than any contract of ours takes
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": INTENT_TEXT_CHARS_MAX}
 _BRIEF: Final = (
@@ -50,7 +53,7 @@ class Planning:
         self._tally = tally
         self._wallet = wallet
         self._session = session
-        self._asked_by = asked_by
+        self._asked_by = documents.text(asked_by, "who asked", INTENT_TEXT_CHARS_MAX)
         self._names = names
 
     def briefing(self) -> str:
@@ -78,11 +81,14 @@ class Planning:
         ]  # fmt: skip
 
     def reasons(self, purpose: str, moment: Moment) -> Reasons:
-        """Return why an act of this run is done, for its record."""
-        used = moment.called[-INTENT_TOOLS_MAX:]
+        """Return why an act of this run is done, for its record: with the newest calls of tools that there are.
+
+        purpose  cut where it is longer than a record takes: a goal may be
+        """
+        used = [one for one in moment.called if one.code != "loop.tool"][-_TOOLS_SAID:]
         return Reasons(
             asked_by=self._asked_by,
-            purpose=purpose,
+            purpose=purpose if len(purpose) <= INTENT_TEXT_CHARS_MAX else purpose[: INTENT_TEXT_CHARS_MAX - 1] + "…",
             model=moment.planner,
             weights=moment.weights,
             prompt=moment.prompt,
@@ -132,7 +138,9 @@ class Planning:
 
     def _pay(self, arguments: dict[str, Any], moment: Moment) -> str:
         coin, payee, units = self._meant(arguments)
-        done = self._wallet.acting.pay(self._session, coin, payee, units, self.reasons(arguments["purpose"], moment))
+        why = self.reasons(arguments["purpose"], moment)
+        with _undecided():
+            done = self._wallet.acting.pay(self._session, coin, payee, units, why)
         return orjson.dumps({"paid": arguments["amount"], **done.to_dict()}).decode()
 
     def _propose(self, arguments: dict[str, Any], moment: Moment) -> str:
@@ -148,7 +156,8 @@ class Planning:
     def _act(self, arguments: dict[str, Any], moment: Moment) -> str:
         data = write_call(arguments["call"], arguments["arguments"], parse_address)
         why = self.reasons(arguments["purpose"], moment)
-        done = self._wallet.acting.act(self._session, parse_address(arguments["target"]), data, 0, why)
+        with _undecided():
+            done = self._wallet.acting.act(self._session, parse_address(arguments["target"]), data, 0, why)
         return orjson.dumps(done.to_dict()).decode()
 
     def _meant(self, arguments: dict[str, Any]) -> tuple[Coin, str, int]:
@@ -163,3 +172,15 @@ class Planning:
         payees = self._wallet.live(self._names).policy.payees
         found = next((one.address for one in payees if one.name == name), None)
         return found or parse_address(name)
+
+
+@contextmanager
+def _undecided() -> Iterator[None]:
+    """Act within this: a planner is told that what it asked for may have happened where nobody answered."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(
+            error.code, f"it may have been done, or may be yet: {error}",
+            hint="read the balance before asking for it again",
+        ) from error  # fmt: skip
