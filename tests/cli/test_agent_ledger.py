@@ -111,6 +111,8 @@ def test_a_wallet_that_pays_by_an_act_pays_the_invoice_too(tally: Any, token: st
     status, told = tally("agent", "invoice", "paid", "2", paid["transaction"])
     assert (status, told["number"]) == (0, "2")
     assert tally("agent", "invoice", "paid", "1", "0x" + "ab" * 32)[1]["code"] == "invoice.not_paid"
+    assert tally("agent", "invoice", "paid", "1", paid["transaction"])[1]["code"] == "invoice.not_paid", "it paid 2"
+    assert tally("agent", "invoice", "paid", "7", paid["transaction"])[1]["code"] == "invoice.unknown"
     status, told = tally("agent", "ledger", "--wallet", "bot")
     (act,) = [one for one in told["lines"] if one["kind"] == "act"]
     assert (status, act["book"], act["state"], act["amount"]) == (0, "wallet", "reconciled", "1000000")

@@ -179,14 +179,13 @@ def paid(output: Output, tally: Tally, name: str, transaction: str) -> None:
 
     Where payers' nonces are not free to choose, as those of policy accounts, this says which payment is meant.
     """
-    found = tally.agents.invoices.book.find(name)
-    if not found:
-        raise _unknown(name)
-    done = tally.agents.invoices.note_paid(found[0], transaction)
+    one, done = tally.agents.invoices.note_paid(name, transaction)
+    invoice_ = one.signed.invoice
     output.result(
-        {"number": found[0].signed.invoice.number, "transaction": "0x" + done.transaction.hex(), "how": done.how},
-        f"invoice {found[0].signed.invoice.number} is paid: {done.how}",
-    )
+        {"number": invoice_.number, "seller": invoice_.seller, "transaction": "0x" + done.transaction.hex(),
+         "how": done.how},
+        f"invoice {invoice_.number} of {invoice_.seller} is paid: {done.how}",
+    )  # fmt: skip
 
 
 def _read(path: Path) -> SignedInvoice:
@@ -203,12 +202,7 @@ def _find(tally: Tally, name: str) -> SignedInvoice:
     if found:
         return found[0].signed
     if not Path(name).exists():
-        raise _unknown(name)
+        from tallystick.tally.agents.invoices import unknown
+
+        raise unknown(name)
     return _read(Path(name))
-
-
-def _unknown(name: str) -> InvalidInput:
-    return InvalidInput(
-        "invoice.unknown", f"no invoice has the number {ascii(name)[:80]}",
-        hint="`tally agent invoice show` lists those of this workspace",
-    )  # fmt: skip

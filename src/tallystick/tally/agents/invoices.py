@@ -28,7 +28,7 @@ from tallystick.core.checks import Report
 from tallystick.core.digest import parse_hex32
 from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.ids import parse_address
-from tallystick.core.limits import INVOICE_PAY_WAIT_S
+from tallystick.core.limits import INVOICE_PAY_WAIT_S, LEDGER_ROWS_MAX
 from tallystick.tally.agents import senders
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Invoices:
             )  # fmt: skip
         billed = [
             one.signed.invoice.channel.after
-            for one in self.book.all(10_000)
+            for one in self.book.all(LEDGER_ROWS_MAX)
             if one.side is Side.ISSUED and one.signed.invoice.channel and one.signed.invoice.channel.id == bill.channel
         ]
         after = max([known.claimed, *billed]) + amount
@@ -238,22 +238,38 @@ class Invoices:
 
     # --- both
 
-    def note_paid(self, one: Filed, transaction: str) -> Payment:
-        """Record which transaction paid an invoice, once the chain shows that it did.
+    def note_paid(self, number: str, transaction: str) -> tuple[Filed, Payment]:
+        """Record which transaction paid an invoice, once the chain shows that it did; return both.
 
-        raises  InvalidInput "invoice.not_paid" where it shows no such transfer
+        number  or the hash; where several sellers use the number, the invoice that the transaction pays is meant
+        raises  InvalidInput "invoice.unknown"; "invoice.not_paid" where the chain shows no such transfer, or where it
+                paid another invoice
         """
         name = "0x" + parse_hex32(transaction, "transaction").hex()
-        found = find_payment(self._tally.node, one.signed.invoice, self._tally.node.block_number(), name)
-        if found is None:
-            raise InvalidInput("invoice.not_paid", "the transaction does not pay this invoice", got=name)
-        self.book.record_paid(one.side, one.signed.invoice.hash(), name)
-        return found
+        known = self.book.find(number)
+        if not known:
+            raise unknown(number)
+        paying = [one for one in self.book.all(LEDGER_ROWS_MAX) if one.paid_by == name]
+        for one in known:
+            found = find_payment(self._tally.node, one.signed.invoice, self._tally.node.block_number(), name)
+            is_taken = any(other.side is one.side and other.signed != one.signed for other in paying)
+            if found is not None and not is_taken and one.paid_by in ("", name):
+                self.book.record_paid(one.side, one.signed.invoice.hash(), name)
+                return one, found
+        raise InvalidInput("invoice.not_paid", "the transaction does not pay this invoice", got=name)
 
 
 def outcome_words(outcome: Settled | Refused | Unknown) -> str:
     """Return why a payment is not settled, in words."""
     return "" if isinstance(outcome, Settled) else f"{outcome.reason}: {outcome.message}"
+
+
+def unknown(name: str) -> InvalidInput:
+    """Return the error for an invoice that is not in the book."""
+    return InvalidInput(
+        "invoice.unknown", f"no invoice has the number {ascii(name)[:80]}",
+        hint="`tally agent invoice show` lists those of this workspace",
+    )  # fmt: skip
 
 
 def read_lines(coin: Coin, texts: Sequence[str]) -> tuple[Item, ...]:

@@ -12,6 +12,7 @@ from tallystick.agents.bookkeeping.books import Books, sent_of
 from tallystick.agents.bookkeeping.facts import find_block, read_facts
 from tallystick.agents.bookkeeping.ledger import Ledger, reconcile
 from tallystick.agents.bookkeeping.lines import Period
+from tallystick.agents.clones import original_of
 from tallystick.chain.bindings.payment_channels import PaymentChannels
 from tallystick.chain.coin import NATIVE, Coin, read_coin
 from tallystick.chain.deploy import address_for
@@ -42,16 +43,16 @@ def read_ledger(
     period, node = period or Period(), tally.node
     end = _end(tally, period)
     first = 1 if period.begin is None else find_block(node, period.begin)
-    wallets = _wallets(tally, wallet)
-    accounts = frozenset({_account(tally, wallet)}) if wallet is not None else None
+    account = None if wallet is None else _account(tally, wallet)
+    wallets = _wallets(tally, account)
     coins = {parse_address(one) for one in tokens} | {
         token
         for one in wallets
         if node.code(one.address, end.hash)
         for token in one.contracts.account.tokens(at=end.hash)
     }
-    books = _books(tally, wallets, coins)
-    mine = books.accounts() if accounts is None else accounts
+    books = _books(tally, wallets)
+    mine = books.accounts() if account is None else frozenset({account})
     contracts = _contracts(tally, books, coins | books.tokens() | {NATIVE})
     acts, notes = _acts(tally, [one for one in wallets if one.address in mine], end, coins | books.tokens())
     books = replace(books, acts=acts, contract=_homes(tally, books, contracts))
@@ -95,29 +96,24 @@ def _account(tally: Tally, which: str) -> str:
     return senders.address_of(tally, which)
 
 
-def _wallets(tally: Tally, wallet: str | None) -> list[Wallet]:
-    """Return the policy accounts that the ledger may be about: this account's, and the one that is named."""
+def _wallets(tally: Tally, account: str | None) -> list[Wallet]:
+    """Return the policy accounts that the ledger may be about: this workspace's, those it pays from, the one named."""
     try:
         found = tally.agents.wallets()
     except InvalidInput as error:
         if error.code != "deployments.absent":
             raise
-        found = []
-    if wallet is None:
-        return found
-    account = _account(tally, wallet)
-    mine = [one for one in found if one.address == account]
-    if mine or not tally.node.code(account):
-        return mine
-    try:
-        return [tally.agents.wallet(account)]
-    except InvalidInput as error:
-        if error.code != "agent.wallet":
-            raise
-        return []  # a contract of another kind
+        return []
+    known = {one.address for one in found}
+    payers = {one.payer for one in tally.agents.payments.book.newest(LEDGER_ROWS_MAX)}
+    payers |= {one.terms.payer for one in tally.agents.channels.paying.channels()}
+    for other in sorted((payers | {account or ""}) - known - {""}):
+        if original_of(tally.node.code(other)) == tally.agents.system.implementation:
+            found.append(tally.agents.wallet(other))
+    return [one for one in found if account in (None, one.address)]
 
 
-def _books(tally: Tally, wallets: Iterable[Wallet], coins: Iterable[str]) -> Books:
+def _books(tally: Tally, wallets: Iterable[Wallet]) -> Books:
     desk, channels = tally.agents.payments, tally.agents.channels
     keys = {one.public for one in tally.workspace.keyring.list() if one.kind == "secp256k1"}
     own = frozenset({tally.account.address, *map(parse_address, keys), *(one.address for one in wallets)})
