@@ -13,6 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from tallystick.core.canonical import check_nesting
 from tallystick.core.errors import InvalidInput, Unavailable
 from tallystick.core.limits import (
     ASGI_BODY_BYTES_MAX,
@@ -36,11 +37,17 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 
 class Bounded:
-    """An application whose request bodies are bounded in bytes, 413 beyond, and in the time that they take, 408."""
+    """An application whose request bodies are bounded in bytes, 413 beyond, and in the time that they take, 408.
 
-    def __init__(self, inner: Application, body_bytes_max: int = ASGI_BODY_BYTES_MAX) -> None:
+    depth_max  levels of JSON, 400 beyond: what reads it beneath may recurse as deep, which ends the process
+    """
+
+    def __init__(
+        self, inner: Application, body_bytes_max: int = ASGI_BODY_BYTES_MAX, depth_max: int | None = None
+    ) -> None:
         self._inner = inner
         self._most = body_bytes_max
+        self._depth_max = depth_max
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +56,7 @@ class Bounded:
         try:
             body = await self._read(scope, receive)
         except InvalidInput as refused:
-            await _refuse(send, 413, refused.code)
+            await _refuse(send, 413 if refused.code == "http.body" else 400, refused.code)
             return
         except TimeoutError:
             await _refuse(send, 408, "http.slow_body")
@@ -74,7 +81,11 @@ class Bounded:
                 if size > self._most:
                     raise _too_large(self._most)
                 if not message.get("more_body", False):
-                    return b"".join(parts)
+                    break
+        body = b"".join(parts)
+        if self._depth_max is not None:
+            check_nesting(body, "request", self._depth_max)
+        return body
 
 
 class HostsOnly:
@@ -102,6 +113,7 @@ def serve_asgi(
     is_public_meant: bool = False,
     stop: Stop | None = None,
     body_bytes_max: int = ASGI_BODY_BYTES_MAX,
+    depth_max: int | None = None,
 ) -> None:
     """Serve until `stop` is asked, or SIGTERM or SIGINT where this is the main thread; answers under way finish.
 
@@ -116,7 +128,7 @@ def serve_asgi(
     bound: int = listening.getsockname()[1]
     asked = stop or Stop()
     config = uvicorn.Config(
-        Bounded(application, body_bytes_max), log_config=None, access_log=False, lifespan="on", ws="none",
+        Bounded(application, body_bytes_max, depth_max), log_config=None, access_log=False, lifespan="on", ws="none",
         http="httptools", server_header=False, limit_concurrency=HTTP_CONNECTIONS_MAX,
         timeout_keep_alive=int(HTTP_IDLE_S), timeout_graceful_shutdown=int(HTTP_DRAIN_S),
     )  # fmt: skip

@@ -12,7 +12,9 @@ from mcp.types import CallToolResult, TextContent
 
 from tallystick.agents.identity.keys import KeyTerm
 from tallystick.agents.identity.reference import AgentRef
+from tallystick.core.canonical import check_nesting
 from tallystick.core.errors import InvalidInput
+from tallystick.core.limits import ASGI_DEPTH_MAX
 from tallystick.services.a2a.card import agent_of, check_card, read_card, write_card
 from tallystick.services.a2a.requests import Wanted, metadata_of, read_wanted
 from tallystick.services.abilities.shapes import amount, anything, check_arguments, many, record, text, whole
@@ -44,6 +46,7 @@ def _card(data: bytes) -> AgentCard:
 
 def _message(data: bytes) -> Wanted:
     message = Message()
+    check_nesting(data, "request", ASGI_DEPTH_MAX)  # as `services.asgi.Bounded` does before the SDK parses
     try:
         Parse(data, message)
     except (ParseError, UnicodeDecodeError, RecursionError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -32,7 +33,7 @@ from tallystick.core.errors import InvalidInput, Rejected, Unavailable
 from tallystick.core.limits import ASGI_BODY_BYTES_MAX
 from tallystick.services.a2a import serving as serving_module
 from tallystick.services.a2a import tasks as tasks_module
-from tallystick.services.a2a.card import X402_EXTENSIONS, build_card
+from tallystick.services.a2a.card import X402_EXTENSIONS, build_card, write_card
 from tallystick.services.a2a.client import Peer
 from tallystick.services.a2a.requests import Wanted, data_part, read_wanted, whole
 from tallystick.services.a2a.serving import RPC_PATH
@@ -250,7 +251,7 @@ def test_a_version_that_is_not_spoken_is_refused_with_its_code(agent: Registered
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 20_000, b'{"jsonrpc":"2.0","id":1}', b'{"jsonrpc":"1.0"}'],
+    "body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 1_000_000, b'{"jsonrpc":"2.0","id":1}', b'{"jsonrpc":"1.0"}'],
     ids=lambda body: ascii(body)[:20],
 )  # fmt: skip
 def test_what_is_no_request_is_answered_with_an_error_and_the_next_one_served(agent: Registered, body: bytes) -> None:
@@ -331,3 +332,20 @@ def test_a_part_of_every_kind_is_read_or_refused(agent: Registered) -> None:
             read_wanted([Message(parts=[part])])
         assert refused.value.code == "a2a.request"
     assert read_wanted([Message(parts=[Part(text="please"), STATUS.part()])]) == STATUS
+
+
+@pytest.mark.parametrize("body", [b"[" * 500_000, b"[\n\n" * 200_000], ids=["at once", "line by line"])
+def test_brackets_of_a_peer_do_not_end_our_process(agent: Registered, body: bytes) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while (message := await receive())["type"] != "lifespan.shutdown":
+                await send({"type": message["type"] + ".complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        told = json.dumps(write_card(agent.card())).encode() if scope["method"] == "GET" else body
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": told})
+
+    with serving(app, agent.port) as url, pytest.raises(InvalidInput) as cut:
+        Peer(url).send(STATUS)
+    assert "nests too deeply" in str(cut.value.got)

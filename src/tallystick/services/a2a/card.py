@@ -36,7 +36,7 @@ from tallystick.agents.identity.registration import Registration
 from tallystick.core.canonical import check_nesting
 from tallystick.core.checks import Check, Report
 from tallystick.core.errors import InvalidInput, VerificationFailed
-from tallystick.core.limits import A2A_CARD_BYTES_MAX, A2A_CARD_DEPTH_MAX
+from tallystick.core.limits import A2A_CARD_BYTES_MAX, A2A_CARD_DEPTH_MAX, A2A_SIGNATURE_CHARS_MAX
 from tallystick.services.abilities.ability import Ability
 
 PROTOCOL: Final = "1.0"
@@ -145,7 +145,9 @@ def _checks(
     key = terms[-1].key if terms and terms[-1].until is None else None
     yield Check("key", key is not None, "the agent's key on chain" if key else "the agent has no key on chain now")
     # 3. that key signed this card, whole
-    if key is not None:
+    if any(len(text) > A2A_SIGNATURE_CHARS_MAX for one in card.signatures for text in (one.protected, one.signature)):
+        yield Check("signature", False, "a signature is too long to be read")  # its header is JSON, and may nest
+    elif key is not None:
         try:
             _verifier(agent, key)(card)
             yield Check("signature", True, f"EdDSA by {key.hex()[:16]}…")

@@ -7,6 +7,7 @@ payment whose outcome is not known goes with the next message of the same reques
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -26,11 +27,13 @@ from tallystick.agents.payments import reasons
 from tallystick.agents.payments.purse import Purse
 from tallystick.agents.payments.purse_book import Booked
 from tallystick.agents.payments.wire import Challenge, Settlement
+from tallystick.core.canonical import check_nesting
 from tallystick.core.errors import InvalidInput, TallystickError, Unavailable
 from tallystick.core.limits import (
+    A2A_ANSWER_BYTES_MAX,
     A2A_CALL_S,
     A2A_CARD_BYTES_MAX,
-    DIAL_ANSWER_BYTES_MAX,
+    ASGI_DEPTH_MAX,
     DIAL_CONNECT_S,
     PAYING_BACKOFF_S,
     PAYING_TRIES_MAX,
@@ -247,24 +250,46 @@ class Bounded(httpx.AsyncHTTPTransport):
         """Return the answer; its body ends with an error when it is too large."""
         response = await super().handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Counted(response.stream)
+        is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        response.stream = _Counted(response.stream, is_events)
         return response
 
 
 class _Counted(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+    """A body that ends with an error when it is too long, or nests too deeply for JSON: whole, or event by event."""
+
+    def __init__(self, inner: httpx.AsyncByteStream, is_events: bool) -> None:
         self._inner = inner
+        self._is_events = is_events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, begun = 0, b""
         async for part in self._inner:
             size += len(part)
-            if size > DIAL_ANSWER_BYTES_MAX:
+            if size > A2A_ANSWER_BYTES_MAX:
                 raise httpx.ReadError("the answer is too large")
-            yield part
+            begun += part
+            if self._is_events:
+                *whole_events, begun = _BLANK.split(begun)
+                for event in (*whole_events, begun):
+                    _check_depth(event)
+                yield part
+        _check_depth(begun)
+        if not self._is_events:
+            yield begun
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+_BLANK = re.compile(rb"\r\n\r\n|\n\n|\r\r")  # the line that ends an event
+
+
+def _check_depth(data: bytes) -> None:
+    try:
+        check_nesting(data, "answer", ASGI_DEPTH_MAX)
+    except InvalidInput:
+        raise httpx.ReadError("the answer nests too deeply") from None
 
 
 def _run(question: Callable[[], Coroutine[Any, Any, T]]) -> T:

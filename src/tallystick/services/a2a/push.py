@@ -29,7 +29,7 @@ from google.protobuf.json_format import MessageToDict
 from tallystick.agents.identity.reference import AgentRef
 from tallystick.core.digest import sha256_hex
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import A2A_PUSH_QUEUE_MAX, A2A_PUSH_S, A2A_PUSH_TOKEN_S
+from tallystick.core.limits import A2A_PUSH_QUEUE_MAX, A2A_PUSH_S, A2A_PUSH_TOKEN_S, A2A_SIGNATURE_CHARS_MAX
 from tallystick.services.a2a.tasks import PushBook
 
 TOKEN_HEADER = "X-Tallystick-Token"  # noqa: S105  a header's name
@@ -173,6 +173,8 @@ def check_token(token: str, agent: AgentRef, key: bytes, url: str, body: bytes) 
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if len(token) > A2A_SIGNATURE_CHARS_MAX:
+        raise jwt.InvalidTokenError("the token is too long to be read")
     public = Ed25519PublicKey.from_public_bytes(key)
     wanted = ["iss", "aud", "iat", "exp", "sha256"]
     found = jwt.decode(token, public, ["EdDSA"], issuer=str(agent), audience=url, options={"require": wanted})

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from tallystick.agents.identity.reference import AgentRef
-from tallystick.core.limits import A2A_WAIT_S
+from tallystick.core.limits import A2A_WAIT_S, ASGI_DEPTH_MAX
 from tallystick.services.a2a.card import RPC_PATH, WELL_KNOWN
 from tallystick.services.a2a.executor import Worker
 from tallystick.services.a2a.push import Places, Pusher
@@ -108,4 +108,5 @@ def serve(
     stop: Stop | None = None,
 ) -> None:
     """Serve until told to stop; raises as `serve_asgi`."""
-    serve_asgi(agent.application, host, port, on_ready=on_ready, is_public_meant=is_public_meant, stop=stop)
+    serve_asgi(agent.application, host, port, on_ready=on_ready, is_public_meant=is_public_meant, stop=stop,
+               depth_max=ASGI_DEPTH_MAX)  # fmt: skip

@@ -16,7 +16,7 @@ from mcp.server.streamable_http import EventStore
 from mcp.server.transport_security import TransportSecuritySettings
 
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import ASGI_BODY_BYTES_MAX, MCP_TOKEN_CHARS_MIN
+from tallystick.core.limits import ASGI_BODY_BYTES_MAX, ASGI_DEPTH_MAX, MCP_TOKEN_CHARS_MIN
 from tallystick.services.asgi import Application, Receive, Send, serve_asgi
 from tallystick.services.listener import LOOPBACK_HOSTS, Stop
 
@@ -79,7 +79,8 @@ def serve_http(
     stop: Stop | None = None,
 ) -> None:
     """Serve until told to stop; raises as `serve_asgi`."""
-    serve_asgi(application, host, port, on_ready=on_ready, is_public_meant=is_public_meant, stop=stop)
+    serve_asgi(application, host, port, on_ready=on_ready, is_public_meant=is_public_meant, stop=stop,
+               depth_max=ASGI_DEPTH_MAX)  # fmt: skip
 
 
 def serve_stdio(server: Server[Any]) -> None:
