@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,19 @@ def _run(document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_blocks_of_a_document_run_in_order(document: Path, tmp_path: Path) -> None:
     done = _run(document, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def _places(document: Path) -> set[Path]:
+    """Return what a document links to in this repository, its blocks and what is code left out."""
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text("utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose)
+    return {document.parent / link for link in links if ":" not in link}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=tree.named)
+def test_no_link_of_a_document_leads_nowhere(document: Path) -> None:
+    known = {path for file in tree.files() for path in (file, *file.parents)}
+    assert [str(place) for place in _places(document) if place.resolve() not in known] == []
 
 
 class TestTheRunner:
