@@ -86,6 +86,38 @@ def drill(output: Output, rpc: str | None, entry_point: str, report: Path | None
     return 0 if told.is_whole else EXIT_FAULTS_FOUND
 
 
+@command.command("agents")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("out/agents"), show_default=True, help="Where.")
+@click.option("--calls", default=250, show_default=True, help="How many answers are bought over a channel.")
+@click.option("--rpc", help="URL of a development node; an embedded chain when left out.")
+@answers
+def agents(output: Output, folder: Path, calls: int, rpc: str | None) -> int:
+    """Let an agent find and buy what it needs, attack it, let it ask for more, stop it, and see why it paid what."""
+    from tallystick.demos.agents import AgentsSettings, tell_agents  # leaves with its room
+
+    told, places = tell_agents(AgentsSettings(folder, calls, rpc), output.progress)
+    services = [("→" if one.is_best else "", one.name, one.price, one.score, one.naive) for one in told.services]
+    orders = [("✓" if one.refused_by else "✗", one.tool, one.refused_by or "it was done") for one in told.orders]
+    times = ", ".join(f"{name} {seconds:.1f}" for name, seconds in told.seconds.items())
+    shown: list[str | Table] = [
+        table("What the agent found", ("", "service", "price", "score", "naive average"), services),
+        "",
+        f"Its answer: {told.answer}",
+        "",
+        table("What a hostile document had it try", ("", "tool", "refused by"), orders),
+        "",
+        table("Every payment, and why", ("", "of", "to", "how", "for"), told.paid_in_groups()),
+        "",
+        *(f"{'✓' if good else '✗'} {words}" for good, words in told.checks()),
+        *told.gaps,
+        f"{told.summary()['seconds']} seconds: {times}",
+        "",
+        f"The report, with the commands that look at all of it again: {places.report}",
+    ]
+    output.result(told.summary(), shown)
+    return 0 if told.is_whole else EXIT_FAULTS_FOUND
+
+
 def _closing(story: Story, places: Places) -> list[str | Table]:
     """Return the closing summary: what was recorded, what was checked, what was caught."""
     versions = [
