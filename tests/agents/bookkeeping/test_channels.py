@@ -105,6 +105,8 @@ def test_many_claims_in_one_transfer_agree_with_it_as_a_sum(pair):
     assert ([one.amount for one in came], {one.transaction for one in came}) == ([30, 30], {came[0].transaction})
     assert total(found, pair.channels.coin.address).difference == 0
     assert State.DISPUTED not in {one.state for one in came}
+    sums = total(found, pair.channels.coin.address)
+    assert (sums.income, sums.spend) == (0, 0), "both sides are accounts of this ledger"
 
 
 def test_a_channel_that_no_book_knows_is_spend_that_no_book_knows(pair, tmp_path):

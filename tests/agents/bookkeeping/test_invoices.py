@@ -309,6 +309,13 @@ class TestInTheLedger:
         (line,) = found.lines
         assert (line.kind.value, line.state, line.reference) == ("invoice", State.RECONCILED, "2")
 
+    def test_what_was_paid_before_an_invoice_was_issued_does_not_pay_it(self, market):
+        market.ledger.send(market.token.transfer(market.seller, CENT), market.payer)
+        later = market.node.block().timestamp + 1
+        signed = invoice_of(market, issued_at=later, due=later + 100)
+        books = books_of(market, [market.seller], invoices=self.filed(market, signed))
+        assert self.standings(ledger_of(market, market.seller, books=books)) == [("1", "open")]
+
     def test_an_invoice_that_was_paid_twice_is_disputed(self, market):
         signed = invoice_of(market)
         pay(market, signed)

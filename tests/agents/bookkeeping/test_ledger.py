@@ -130,6 +130,18 @@ class TestWhatDoesNot:
         (gap,) = found.gaps
         assert (gap.state, gap.reason) == (State.UNBOOKED, "an authorization that the purse does not know")
 
+    def test_a_payer_that_brought_its_own_unknown_authorization_is_not_excused_by_its_outbox(self, market):
+        market.give(market.bringer, CENT)
+        payer = KeyPayer(market.node, Account(b"\x63" * 32))
+        what, terms, now_s = operation(), market.terms(), int(market.clock())
+        requirements = terms.requirements(what)[0]
+        candidate = next(iter(payer.candidates(requirements, what, now_s)))
+        payment = Payment(requirements, payer.sign(requirements, candidate, now_s).payload, {}, {})
+        market.scheme().settle(payment, requirements)
+        found = ledger_of(market, market.bringer, books=books_of(market, [market.bringer]))
+        (gap,) = found.gaps
+        assert gap.reason == "an authorization that the purse does not know"
+
     @pytest.mark.parametrize("column", ["amount", "payee"])
     def test_a_tampered_entry_is_in_the_book_only_and_its_transfer_on_chain_only(self, market, column):
         booked = buy(market)
