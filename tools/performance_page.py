@@ -78,6 +78,7 @@ AIMS = (
     Aim("… and at worst", "kernels", "400-32-16-10_gas_at_worst", 65_000, most=True),
     Aim("100 boosted trees of depth 3", "kernels", "gbdt-100x3_gas_at_worst", 12_000, most=True),
     Aim("a layer of 256-64, gas for each product", "kernels", "256-64_gas_per_product", 2.5, most=True),
+    Aim("calls/s paid over a channel, durable on both sides, with receipts", "channels", "calls_per_s", 1_000),
 )
 
 
