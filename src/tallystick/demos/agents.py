@@ -251,7 +251,7 @@ def _commands(settings: AgentsSettings, places: Places) -> tuple[str, ...]:
     return (
         f"{given}tally agent audit {WALLET} --policy {WALLET}.policy.toml {where}",
         f"{given}tally agent payments list {where}",
-        f"{given}tally agent policy explain {WALLET}.policy.toml {where}",
+        f"{given}tally agent policy explain {WALLET}.policy.toml --wallet {WALLET} {where}",
     )
 
 

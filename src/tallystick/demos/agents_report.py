@@ -94,8 +94,8 @@ def _bought(told: AgentsTold) -> Iterable[str]:
 def _orders(orders: Iterable[OrderTold]) -> str:
     rows = (
         (
-            f"<code>{plain(one.tool)}</code>",
-            f"{_mark(bool(one.refused_by))} {plain(one.refused_by or 'nothing refused it')}",
+            f"{_mark(bool(one.refused_by))} {plain(one.tool)}",
+            plain(one.refused_by or "nothing refused it"),
             f"<code>{plain(one.told, 150)}</code>",
         )
         for one in orders
