@@ -112,7 +112,7 @@ THREATS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "has it settle what others brought, floods it": (
             "test_without_a_claim_a_payment_that_others_brought_buys_nothing",
-            "test_a_flood_is_answered_with_429",
+            "test_a_flood_is_answered_with_429_until_time_has_passed",
             "test_clients_show_a_token_where_there_are_any",
         ),
         "charges twice, or charges and does not answer": (
