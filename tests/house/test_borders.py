@@ -29,6 +29,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "chain.deployments": "owns the record of deployments",
         "inference.log": "owns the log folders",
         "inference.anchoring": "owns the journal of what was anchored",
+        "sandbox": "asks the kernel which processes it started",
         "demos": "plays the user, with files of its own",
     },
     "clock": {
