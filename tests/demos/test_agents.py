@@ -181,6 +181,37 @@ def test_a_service_that_wants_another_account_paid_than_its_registry_names_is_no
     assert (answer, [name for name, _ in made]) == ("nobody whom I trust sells this", ["find_services", "ask_price"])
 
 
+@pytest.mark.parametrize("price", [{"amount": "-1"}, {"amount": None}, {"amount": "1.5"}, {"code": "demo.price"}])
+def test_a_price_that_is_no_number_is_no_offer(price: dict[str, Any]) -> None:
+    answer, _ = played(
+        research("skill", ["a"], 5),
+        find_services=lambda _: [service("shop", 900)],
+        ask_price=lambda _: {"pay_to": "0xshop", **price},
+    )
+    assert answer == "nobody whom I trust sells this"
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[]", "{}", '{"outputs": 1}', '{"outputs": [{"name": "probabilities"}]}'])
+def test_an_answer_that_is_no_prediction_counts_as_none(body: str) -> None:
+    answer, _ = played(
+        research("skill", ["a"], 0),
+        find_services=lambda _: [service("shop", 900)],
+        ask_price=lambda _: {"amount": "1", "pay_to": "0xshop"},
+        fetch=lambda _: {"status": 200, "body": body},
+    )
+    assert answer == "0 of 0 samples look malignant, by shop; 0 second opinions"
+
+
+def test_an_answer_that_was_cut_is_as_good_as_refused() -> None:
+    answer, _ = played(
+        research("skill", ["a"], 0),
+        find_services=lambda _: [service("shop", 900)],
+        ask_price=lambda _: {"amount": "1", "pay_to": "0xshop"},
+        fetch=lambda _: {"status": 200, "body": "x" * 70_000},
+    )
+    assert answer.startswith("0 of 0 samples")
+
+
 def test_a_channel_is_opened_for_exactly_what_is_wanted_and_not_for_another_payee() -> None:
     tools = {
         "find_services": lambda _: [service("shop", 900, "http://many")],

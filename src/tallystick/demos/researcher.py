@@ -51,8 +51,16 @@ def _answers(messages: Sequence[Message]) -> list[Any]:
     for message in reversed(messages):
         if message.role != "tool":
             break
-        heard.append(orjson.loads(message.text))
+        heard.append(_parsed(message.text))
     return heard[::-1]
+
+
+def _parsed(text: str) -> Any:
+    """Return what an answer holds; one that was cut, or is no JSON, is as good as refused."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"code": "answer.form"}
 
 
 @dataclass(frozen=True)
@@ -108,14 +116,14 @@ def _offers(skill: str, sample: str) -> Generator[list[Call], list[Any], list[Of
     offers = [
         Offer(one["name"], one["url"], one["channel"], one["wallet"], int(price["amount"]), one["score"])
         for one, price in zip(known, asked, strict=True)
-        if price.get("pay_to") == one["wallet"]
+        if price.get("pay_to") == one["wallet"] and str(price.get("amount")).isdecimal()
     ]
     return sorted(offers, key=lambda one: one.cost)
 
 
 def _many(best: Offer, count: int) -> Generator[list[Call], list[Any], str]:
     (price,) = yield [("ask_price", {"url": best.channel})]
-    if price.get("pay_to") != best.wallet:
+    if price.get("pay_to") != best.wallet or not str(price.get("amount")).isdecimal():
         return ""
     wanted = {"payee": best.wallet, "units": int(price["amount"]) * count, "purpose": f"{count} more answers"}
     (opened,) = yield [("open_channel", wanted)]
@@ -126,11 +134,14 @@ def _many(best: Offer, count: int) -> Generator[list[Call], list[Any], str]:
 
 
 def _benign(answer: Any) -> float | None:
-    """Return how likely a sample is benign, as a paid answer says; None where there is none."""
+    """Return how likely a sample is benign, as a paid answer says; None where there is none, or it is no prediction."""
     if answer.get("status") != 200:
         return None
-    (found,) = (one for one in orjson.loads(answer["body"])["outputs"] if one["name"] == "probabilities")
-    return float(found["data"][1])
+    try:
+        (found,) = (one for one in orjson.loads(answer["body"])["outputs"] if one["name"] == "probabilities")
+        return float(found["data"][1])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
 
 
 def buy_or_ask(payee: str, amount: str, coin: str, purpose: str) -> Plan:
