@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from tallystick.services.mcp.serving import build_app
+from tests.services.mcp.places import desk_of, served
+
 PLAN = """
 format = "tallystick-plan-1"
 name = "buys once"
@@ -77,6 +80,17 @@ def test_a_file_of_code_is_a_tool(tally: Any, token: str, tmp_path: Path) -> Non
     assert (status, error["code"]) == (2, "loop.code")
 
 
+def test_tools_of_others_are_called_under_the_name_of_their_server(tally: Any, token: str, tmp_path: Path) -> None:
+    plan = 'format = "tallystick-plan-1"\nname = "asks"\n[[step]]\ncall = "theirs_chain_status"\n'
+    (tmp_path / "plan.toml").write_text(plan, "utf-8")
+    with desk_of(tmp_path / ".tally") as desk, served(build_app(desk.server())) as url:
+        run = ("agent", "run", "bot", "bot", "ask", "--plan", "plan.toml")
+        status, made = tally(*run, "--mcp", f"theirs={url}")
+        assert tally(*run, "--mcp", f"one={url}", "--mcp", f"one={url}")[1]["code"] == "loop.tool"
+    assert (status, made["refused"]) == (0, [])
+    assert json.loads(json.loads(made["answer"])["answer"])["chain_id"] == 1337
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
@@ -88,6 +102,9 @@ def test_a_file_of_code_is_a_tool(tally: Any, token: str, tmp_path: Path) -> Non
         (("--plan", "bot.toml"), "document.missing"),
         (("--plan", "plan.toml", "--policy", "plan.toml"), "document.missing"),
         (("--plan", "plan.toml", "--steps", "0"), "cli.usage"),
+        (("--plan", "plan.toml", "--mcp", "http://127.0.0.1:1/mcp"), "cli.usage"),
+        (("--plan", "plan.toml", "--mcp", "A b=http://127.0.0.1:1/mcp"), "loop.tool"),
+        (("--plan", "plan.toml", "--mcp", "other=nowhere"), "dialer.url"),
         (("--plan", "plan.toml", "--host", "127.0.0.1:80"), "cli.usage"),
         (("--plan", "plan.toml", "--buy-max", "1"), "cli.usage"),
         (("--plan", "plan.toml", "--asked-by", "x" * 1_025), "document.length"),

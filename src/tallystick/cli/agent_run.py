@@ -19,10 +19,8 @@ from tallystick.store.files import read_bounded, write_atomic
 from tallystick.tally import Tally
 
 if TYPE_CHECKING:
-    from tallystick.agents.loop import Called, Planner, Run, Tool
+    from tallystick.agents.loop import Called, Moment, Planner, Run, Tool
     from tallystick.agents.payments.purse import Purse
-    from tallystick.tally.agents.planning import Planning
-    from tallystick.tally.agents.reasons import Reasons
     from tallystick.tally.agents.wallet import Wallet
 
 KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
@@ -37,6 +35,7 @@ KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
 @click.option("--model", default="", help="Which of the endpoint's models.")
 @click.option("--key-file", type=FILE, help=f"The endpoint's key, yours alone; else {KEY_VARIABLE} is read.")
 @click.option("--tool", "code", type=FILE, multiple=True, help="A Python file that is a tool; runs in the sandbox.")
+@click.option("--mcp", "servers", multiple=True, metavar="NAME=URL", help="Tools of an MCP server, called NAME_tool.")
 @click.option("--buy-in", "token", help="Let it fetch from the web and pay in this token, by its address.")
 @click.option("--buy-max", default="0", show_default=True, help="The most for one answer.")
 @click.option("--buy-daily", help="The most in a day, over all runs.")
@@ -56,6 +55,7 @@ def run(
     model: str,
     key_file: Path | None,
     code: tuple[Path, ...],
+    servers: tuple[str, ...],
     token: str | None,
     buy_max: str,
     buy_daily: str | None,
@@ -68,13 +68,14 @@ def run(
     """Let a planner reach GOAL with WALLET, as the key SESSION signs; end with 1 where it did not answer.
 
     The planner is a model behind --endpoint, or a --plan. It is told the wallet's limits and gets tools to read them,
-    to pay and to propose, beside each --tool. What it may do is decided by the wallet alone. The --transcript grows
-    with the run, so it is there however that ends; docs/spec/agent-run.md says what is in it.
+    to pay and to propose, beside each --tool and the tools of each --mcp server. What it may do is decided by the
+    wallet alone. The --transcript grows with the run, so it is there however that ends; docs/spec/agent-run.md says
+    what is in it.
     """
     from tallystick.services.extra import agents_extra
 
     with agents_extra():
-        from tallystick.agents.loop import RunBounds, Toolbox
+        from tallystick.agents.loop import Moment, RunBounds, Toolbox
         from tallystick.agents.loop import run as run_loop
         from tallystick.agents.loop.code import read_code_tool
         from tallystick.tally.agents.planning import Planning
@@ -82,15 +83,17 @@ def run(
     if token is None and (hosts or buy_daily or buy_max != "0"):
         raise click.UsageError("--buy-max, --buy-daily and --host say how to buy: name what is paid with by --buy-in")
     planning = Planning(tally, wallet, session, asked_by, open_policy(names) if names else None)
-    tools = planning.tools()
+
+    def lend(moment: Moment) -> Purse:
+        assert token is not None
+        return tally.agents.payments.purse(
+            [token], buy_max, buy_daily, wallet=wallet.address, session=session,
+            why=planning.reasons(goal, moment), told=output.note,
+        )  # fmt: skip
+
     if token is not None:
-
-        def lend(why: Reasons) -> Purse:
-            return tally.agents.payments.purse(
-                [token], buy_max, buy_daily, wallet=wallet.address, session=session, why=why, told=output.note
-            )
-
-        tools.append(_buying(lend, planning, goal, hosts))
+        lend(Moment(goal, "", bytes(32), b""))  # limits that mean nothing are refused before anything is planned
+    tools = [*planning.tools(), *_of_others(servers, hosts, lend if token is not None else None)]
     with _planner(plan, endpoint, model, key_file) as planner:
         tools += [read_code_tool(read_bounded(path, SANDBOX_PROGRAM_BYTES_MAX)) for path in code]
         made = run_loop(
@@ -106,16 +109,23 @@ def run(
     return 0 if made.ending == "answered" else EXIT_FAULTS_FOUND
 
 
-def _buying(lend: Callable[[Reasons], Purse], planning: Planning, goal: str, hosts: tuple[str, ...]) -> Tool:
-    """Return the tool that buys; limits that mean nothing are refused before anything is planned."""
-    from tallystick.agents.loop import Moment
-    from tallystick.services.buying import buying_tool
+def _of_others(servers: tuple[str, ...], hosts: tuple[str, ...], lend: Callable[[Moment], Purse] | None) -> list[Tool]:
+    """Return what reaches beyond this machine: the web where there is a purse, and tools of MCP servers."""
+    tools: list[Tool] = []
+    if lend:
+        from tallystick.services.buying import buying_tool
 
-    def lend_at(moment: Moment) -> Purse:
-        return lend(planning.reasons(goal, moment))
+        tools.append(buying_tool(lend, frozenset(hosts) or None))
+    if servers:
+        from tallystick.services.mcp.borrowed import borrowed_tools
+        from tallystick.services.mcp.client import Toolbox
 
-    lend_at(Moment(goal, "", bytes(32), b""))
-    return buying_tool(lend_at, frozenset(hosts) or None)
+        for server in servers:
+            name, _, url = server.partition("=")
+            if not url:
+                raise click.UsageError("--mcp names a server: NAME=URL")
+            tools += borrowed_tools(Toolbox(url), name, lend)
+    return tools
 
 
 class _Transcript:

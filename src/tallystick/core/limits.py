@@ -393,6 +393,7 @@ LOOP_TEXT_CHARS_MAX: Final = 256 * 2**10  # one message of a planner; the longes
 LOOP_NAME_CHARS_MAX: Final = 256  # a tool's name or a call's id
 LOOP_CALLS_MAX: Final = 32  # calls in one message
 LOOP_RESULT_CHARS_MAX: Final = 64 * 2**10  # one tool's answer; a longer one is cut, and says so
+LOOP_TOLD_CHARS_MAX: Final = 1_024  # of what a tool of others says of itself
 LOOP_STEPS_MAX: Final = 1_000  # of one run; a longer task is several
 LOOP_PROMPT_BYTES_MAX: Final = 8 * 2**20  # a conversation: two million tokens, more than any model reads
 LOOP_DEPTH_MAX: Final = 32  # of arguments and of their schema: what checks them takes the stack for each level
