@@ -9,8 +9,6 @@ checked and written down by the payer. The peer is the same client and the same 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from typing import Any
 import orjson
 
 from benches import scratch
+from benches._child import Child, say_port
 
 QUESTION = "How many calls a second can one agent pay another for, each signed, durable and with a receipt?"
 
@@ -52,7 +51,7 @@ def run(quick: bool) -> dict[str, Any]:
 
 
 def _figures(server: str, client: str, folder: Path, seconds: float) -> dict[str, float]:
-    with _Process([server, str(folder)]) as child:
+    with Child("benches.channels", [server, str(folder)]) as child:
         _load(client, folder, child.port, 1, seconds / 5)  # warm
         one = _load(client, folder, child.port, 1, seconds)
         cpu_s = child.cpu_s()
@@ -190,43 +189,11 @@ def _serve(kind: str, folder: Path, on_ready: Any) -> None:
     serve_forever(Listener(handle_paid, hosts=["127.0.0.1"]), "127.0.0.1", 0, on_ready=ready, stop=Stop())
 
 
-class _Process:
-    """A server in a process of its own, on a port that it chose."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", "benches.channels", *arguments]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> _Process:
-        assert self._child.stdout is not None
-        self.port = int(self._child.stdout.readline())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._child.send_signal(signal.SIGTERM)
-        self._child.wait(60)
-        assert self._child.stdout is not None
-        self._child.stdout.close()
-
-    def cpu_s(self) -> float:
-        """Return the processor seconds used so far; 0 where the system does not say."""
-        try:
-            fields = Path(f"/proc/{self._child.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _say(_: str, port: int) -> None:
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-
-
 def main(arguments: list[str]) -> None:
     """Be one of the processes of the bench."""
     kind, folder = arguments[0], Path(arguments[1])
     if kind in ("paid", "free"):
-        _serve(kind, folder, _say)
+        _serve(kind, folder, say_port)
         return
     times = asyncio.run(_call(kind, folder, int(arguments[2]), int(arguments[3]), float(arguments[4])))
     sys.stdout.buffer.write(orjson.dumps(times))

@@ -8,8 +8,6 @@ way. The peer is the same HTTP server and the same model, answering without log,
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -22,6 +20,7 @@ import numpy as np
 import orjson
 
 from benches import scratch
+from benches._child import Child, say_port
 from tallystick.core.note import VerifierKey
 from tallystick.inference.runtime import Predictor
 from tallystick.inference.tensors import read_request, write_answer
@@ -76,7 +75,7 @@ def _train(path: Path) -> list[bytes]:
 
 def _server(arguments: list[str], bodies: list[bytes], seconds: float) -> dict[str, float]:
     """Return the figures of one server process."""
-    with _Process(arguments) as server:
+    with Child("benches.gateway", arguments) as server:
         _load(server.port, bodies, 1, seconds / 5)  # warm
         one = _load(server.port, bodies, 1, seconds)
         cpu_s = server.cpu_s()
@@ -111,7 +110,7 @@ def _verifying(folder: Path, bodies: list[bytes], seconds: float) -> float:
     """Return answers per second of our own client, which believes nothing unchecked."""
     from tallystick.services.client import GatewayClient, Trusted
 
-    with _Process(["logged", str(folder)]) as server:
+    with Child("benches.gateway", ["logged", str(folder)]) as server:
         digest, key, domain, signer, log_id = _trusted()
         trusted = Trusted(key, log_id, domain, signer, digest)
         client = GatewayClient(f"http://127.0.0.1:{server.port}", NAME, VERSION, trusted)
@@ -189,38 +188,6 @@ async def _ask_for(port: int, bodies: list[bytes], connections: int, seconds: fl
 # --- servers
 
 
-class _Process:
-    """A server in a process of its own, on a port that it chose."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", "benches.gateway", *arguments]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> _Process:
-        assert self._child.stdout is not None
-        self.port = int(self._child.stdout.readline())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._child.send_signal(signal.SIGTERM)
-        self._child.wait(60)
-        assert self._child.stdout is not None
-        self._child.stdout.close()
-
-    def cpu_s(self) -> float:
-        """Return the processor seconds used so far; 0 where the system does not say."""
-        try:
-            fields = Path(f"/proc/{self._child.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _say(_: str, port: int) -> None:
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-
-
 def _serve_bare(folder: Path) -> None:
     from tallystick.services.http1 import JSON, Request, Response
     from tallystick.services.listener import Listener, Stop, serve_forever
@@ -230,7 +197,7 @@ def _serve_bare(folder: Path) -> None:
     def handle(request: Request) -> Response:
         return Response(200, _predict(predictor, request.body), JSON)
 
-    serve_forever(Listener(handle, hosts=["127.0.0.1"]), "127.0.0.1", 0, on_ready=_say, stop=Stop())
+    serve_forever(Listener(handle, hosts=["127.0.0.1"]), "127.0.0.1", 0, on_ready=say_port, stop=Stop())
 
 
 def _trusted() -> tuple[bytes, VerifierKey, Any, str, int]:
@@ -262,7 +229,7 @@ def _serve_logged(folder: Path) -> None:
     office = TicketOffice(_SECRET, domain, log_id, lambda: time.time_ns() // 1_000_000)
     with Log.open(folder / "log", ORIGIN, key=Ed25519PrivateKey.from_private_bytes(_SECRET)) as log:
         model = ReceiptedModel(predictor, served, log, office)
-        serve(Deployment(served, model, log, log_id), port=0, on_ready=_say)
+        serve(Deployment(served, model, log, log_id), port=0, on_ready=say_port)
 
 
 def main(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tallystick.tally import Tally
 if TYPE_CHECKING:
     from tallystick.agents.loop import Called, Moment, Planner, Run, Tool
     from tallystick.agents.payments.purse import Purse
+    from tallystick.tally.agents.planning import Planning
     from tallystick.tally.agents.wallet import Wallet
 
 KEY_VARIABLE = "TALLYSTICK_MODEL_KEY"
@@ -75,7 +77,7 @@ def run(
     from tallystick.services.extra import agents_extra
 
     with agents_extra():
-        from tallystick.agents.loop import Moment, RunBounds, Toolbox
+        from tallystick.agents.loop import RunBounds, Toolbox
         from tallystick.agents.loop import run as run_loop
         from tallystick.agents.loop.code import read_code_tool
         from tallystick.tally.agents.planning import Planning
@@ -83,17 +85,12 @@ def run(
     if token is None and (hosts or buy_daily or buy_max != "0"):
         raise click.UsageError("--buy-max, --buy-daily and --host say how to buy: name what is paid with by --buy-in")
     planning = Planning(tally, wallet, session, asked_by, open_policy(names) if names else None)
-
-    def lend(moment: Moment) -> Purse:
-        assert token is not None
-        return tally.agents.payments.purse(
-            [token], buy_max, buy_daily, wallet=wallet.address, session=session,
-            why=planning.reasons(goal, moment), told=output.note,
-        )  # fmt: skip
-
+    lend = None
     if token is not None:
-        lend(Moment(goal, "", bytes(32), b""))  # limits that mean nothing are refused before anything is planned
-    tools = [*planning.tools(), *_of_others(servers, hosts, lend if token is not None else None)]
+        pays = partial(tally.agents.payments.purse, wallet=wallet.address, session=session, told=output.note)
+        purse = partial(pays, [token], buy_max, buy_daily)
+        lend = _lender(purse, planning, goal)
+    tools = [*planning.tools(), *_of_others(servers, hosts, lend)]
     with _planner(plan, endpoint, model, key_file) as planner:
         tools += [read_code_tool(read_bounded(path, SANDBOX_PROGRAM_BYTES_MAX)) for path in code]
         made = run_loop(
@@ -107,6 +104,17 @@ def run(
         )
     _show(output, made)
     return 0 if made.ending == "answered" else EXIT_FAULTS_FOUND
+
+
+def _lender(purse: Callable[..., Purse], planning: Planning, goal: str) -> Callable[[Moment], Purse]:
+    """Return who lends the purse for one call; limits that mean nothing are refused before anything is planned."""
+    from tallystick.agents.loop import Moment
+
+    def lend(moment: Moment) -> Purse:
+        return purse(why=planning.reasons(goal, moment))
+
+    lend(Moment(goal, "", bytes(32), b""))
+    return lend
 
 
 def _of_others(servers: tuple[str, ...], hosts: tuple[str, ...], lend: Callable[[Moment], Purse] | None) -> list[Tool]:

@@ -398,6 +398,7 @@ LOOP_STEPS_MAX: Final = 1_000  # of one run; a longer task is several
 LOOP_PROMPT_BYTES_MAX: Final = 8 * 2**20  # a conversation: two million tokens, more than any model reads
 LOOP_DEPTH_MAX: Final = 32  # of arguments and of their schema: what checks them takes the stack for each level
 LOOP_PLAN_BYTES_MAX: Final = 256 * 2**10  # a script or rules in TOML
+LOOP_GROUPS_MAX: Final = 64  # in a rule's expression: compiling takes the stack for each that lies in another
 LOOP_PLAN_STEPS_MAX: Final = 256  # of them, what a person can still look over
 COMPLETION_BYTES_MAX: Final = 4 * 2**20  # one answer of a model's server; texts are at most 256 kB
 COMPLETION_S: Final = 300.0  # for a model to answer: slow ones think for minutes

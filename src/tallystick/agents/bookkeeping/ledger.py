@@ -88,7 +88,7 @@ def _sheets(facts: Facts, lines: Sequence[Line]) -> Iterator[Sheet]:
     for (account, token), (opening, closing) in sorted(facts.balances.items()):
         came, went = movements_of(lines, account, token)
         if opening or closing or came or went:
-            yield Sheet(account, token, opening, came, went, closing)
+            yield Sheet(token, opening, came, went, closing, account)
 
 
 def _totals(facts: Facts, lines: Sequence[Line]) -> Iterator[Totals]:

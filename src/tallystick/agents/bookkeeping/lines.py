@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypedDict
 
+from tallystick.agents.audit.findings import Sheet as TokenSheet
 from tallystick.core.errors import InvalidInput
 
 
@@ -106,27 +107,14 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One account's balance of one token, in the period: opening + came in − went out + silent = closing."""
+class Sheet(TokenSheet):
+    """One account's balance of one token, in the period."""
 
     account: str
-    token: str
-    opening: int
-    came_in: int
-    went_out: int
-    closing: int
-
-    @property
-    def silent(self) -> int:
-        """What the balance changed by without anything that could be seen."""
-        return self.closing - (self.opening + self.came_in - self.went_out)
 
     def to_dict(self) -> dict[str, str]:
         """Return the sheet as JSON members, amounts in decimal."""
-        return {
-            "account": self.account, "token": self.token, "opening": str(self.opening), "came_in": str(self.came_in),
-            "went_out": str(self.went_out), "closing": str(self.closing), "silent": str(self.silent),
-        }  # fmt: skip
+        return {"account": self.account, **super().to_dict()}
 
 
 @dataclass(frozen=True)

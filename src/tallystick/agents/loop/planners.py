@@ -19,7 +19,13 @@ from tallystick.agents.loop.tools import Toolbox, check_json
 from tallystick.core import documents
 from tallystick.core.digest import sha256
 from tallystick.core.errors import InvalidInput
-from tallystick.core.limits import LOOP_NAME_CHARS_MAX, LOOP_PLAN_BYTES_MAX, LOOP_PLAN_STEPS_MAX, LOOP_TEXT_CHARS_MAX
+from tallystick.core.limits import (
+    LOOP_GROUPS_MAX,
+    LOOP_NAME_CHARS_MAX,
+    LOOP_PLAN_BYTES_MAX,
+    LOOP_PLAN_STEPS_MAX,
+    LOOP_TEXT_CHARS_MAX,
+)
 
 _FORMAT: Final = "tallystick-plan-1"
 _BRACES: Final = re.compile(r"\{(\w+)\}")
@@ -135,6 +141,9 @@ def _step(value: object) -> Step:
 
 def _pattern(value: object) -> re.Pattern[str]:
     text = documents.text(value, "when", LOOP_TEXT_CHARS_MAX)
+    groups = text.count("(")
+    if groups > LOOP_GROUPS_MAX:
+        raise InvalidInput("plan.step", "`when` has too many groups", expected=f"≤ {LOOP_GROUPS_MAX}", got=groups)
     try:
         return re.compile(text, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:

@@ -109,7 +109,7 @@ class ExactScheme:
             verdict = self.verify(payment, requirements)
             if isinstance(verdict, Unknown):
                 return verdict
-            if not verdict.is_valid:
+            if not verdict.is_valid and not self._is_begun(intent):  # by another process, while this one looked
                 return Refused(verdict.reason, verdict.message, key.payer)
         call = found.call(self._outbox.node, key.asset)
         try:
