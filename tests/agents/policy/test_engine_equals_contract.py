@@ -47,12 +47,13 @@ def policies_for(draw: st.DrawFn, owner: Owner, vault: str, registry: str) -> Po
 
     def session(one: Session) -> Session:
         budgets = {token: draw(rates) for token in (usd, NATIVE) if draw(st.integers(0, 9))}
+        denials = draw(st.sampled_from([0, 0, 0, 4, 9]))
         return replace(
             one, level=draw(levels),
             valid_after=draw(st.sampled_from([1] * 9 + [now + DAY_S])),
             valid_until=now + draw(st.integers(5, 60)) * DAY_S,
             operations=draw(st.sampled_from([3, 50, 50, 50])), operations_s=draw(st.sampled_from([1, HOUR_S])),
-            denials=draw(st.sampled_from([0, 0, 0, 4, 9])), denials_s=draw(st.sampled_from([0, 60, HOUR_S])),
+            denials=denials, denials_s=draw(st.sampled_from([60, HOUR_S] if denials else [0, 60, HOUR_S])),
             heartbeat_s=draw(st.sampled_from([0] * 5 + [2 * DAY_S])), budgets=budgets,
         )  # fmt: skip
 
