@@ -75,6 +75,19 @@ def test_a_call_that_pulls_more_than_it_said_gets_nothing(world):
     assert wallet.held() == 999_500
 
 
+def test_a_call_that_pulls_cannot_have_more_leave_than_it_said_whatever_the_token_lets_go(world):
+    """A token that does not keep to the allowance: what left is compared with what was said, to the unit."""
+    wallet = Wallet(world, is_sealed=False, kind="liar", denials_max=0)
+    shop = Shop(wallet)
+    open_for(wallet, shop)
+    shop.set(40, wallet.token.call("lie(address,int256)", wallet.address, -61))
+    assert wallet.reason(buy(wallet, shop, 100)) == "calls: moved more"
+    assert (wallet.held(), wallet.available()) == (1_000_000, 1_000)
+    shop.set(40, wallet.token.call("lie(address,int256)", wallet.address, -60))
+    (link,) = wallet.events(buy(wallet, shop, 100))
+    assert (link.amount, wallet.held(), wallet.available()) == (100, 999_900, 900)
+
+
 def test_a_token_that_keeps_an_allowance_is_refused(world):
     wallet = Wallet(world, is_sealed=False, kind="no_return")  # needs a reset to zero, and gets one
     shop = Shop(wallet)
